@@ -1,0 +1,33 @@
+// The cases. Each prints its own part of the table and leaves the world as it found it.
+#pragma once
+#include "report.h"
+#include "world.h"
+
+namespace netjail::bench {
+
+struct Options {
+  std::string netjail;
+  std::string tools;
+  std::vector<std::string> only;  // empty: all
+  std::size_t runs = 50;
+  bool quick = false;
+  bool fifo = false;
+};
+
+void measure_launch(const World& world, const Options& options, Table& table);      // launch, whole, reap
+void measure_parallel(const World& world, const Options& options, Table& table);    // 8 launchers at once
+void measure_throughput(const World& world, const Options& options, Table& table);  // TCP, one stream
+void measure_memory(const World& world, const Options& options, Table& table);      // PSS, kernel memory
+void measure_jails(const World& world, const Options& options, Table& table);       // 1, 100, 1000 alive
+void measure_sets(const World& world, const Options& options, Table& table);        // 10 … 100,000 CIDRs
+
+// What is measured in one loop, in an order shuffled anew each round (each pays for what the one before left
+// behind).
+struct Subject {
+  std::string name;
+  Command command;
+  Samples launch, whole, reap;
+};
+void interleave(std::vector<Subject>& subjects, std::size_t runs, std::size_t live_jails = 0);
+
+}  // namespace netjail::bench

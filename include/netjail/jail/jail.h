@@ -1,0 +1,61 @@
+// Where plan meets kernel: Jail::apply makes a Plan real, supervise() runs the program, ~Jail undoes.
+//
+// What apply makes lives exactly as long as this process holds it: the namespaces are anonymous, the rules are in the
+// router's, the veths die with them. Only the host's table and sysctls outlive a SIGKILL; the cleaner (host_state.h)
+// puts them back when the last jail is gone.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "netjail/base/result.h"
+#include "netjail/os/fd.h"
+#include "netjail/plan/plan.h"
+#include "netjail/report/report.h"
+
+namespace netjail {
+
+// Reads the host; changes nothing, needs no privilege. `destinations`: route_probes() of the policy.
+Result<HostFacts> probe_host(const std::vector<Ip>& destinations);
+
+struct SuperviseOptions {
+  // Called for each refused flow or name as it happens, the first time it is seen. Empty: only the report has them.
+  std::function<void(const Refusal&)> on_refusal;
+  std::function<void(const RefusedName&)> on_refused_name;
+};
+
+// The shared lock that every run with a way out holds for its whole life (host_state.h). Taken before probe_host: what
+// another run has switched on stays on while it is held.
+class HostLock {
+ public:
+  HostLock() = default;  // for a run without a way out
+  // Needs: root. Waits while the cleaner of earlier runs is at work (tens of milliseconds).
+  static Result<HostLock> take();
+  const std::string& folder() const { return folder_; }
+
+ private:
+  HostLock(Fd lock, std::string folder) : lock_(std::move(lock)), folder_(std::move(folder)) {}
+  Fd lock_;
+  std::string folder_;
+};
+
+class Jail {
+ public:
+  // Order: host lock, namespaces, rules loaded and read back, links, addresses, routes, resolver, proof, child ready.
+  // Needs: root. Any failure leaves nothing behind and the program has not started.
+  static Result<Jail> apply(const Plan& plan, HostLock lock);
+  Jail(Jail&&) noexcept;
+  Jail& operator=(Jail&&) = delete;
+  ~Jail();
+
+  // Starts the program and stays until it ends. An error when it could not be executed (status 126 or 127).
+  Result<Outcome> supervise(const SuperviseOptions& options);
+
+ private:
+  struct State;
+  explicit Jail(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace netjail

@@ -1,0 +1,54 @@
+// Links, addresses and routes: rtnetlink(7) messages appended to a MessageBuffer, and the few look-ups netjail needs.
+//
+// Every veth is a point-to-point link without neighbour discovery: both ends have one MAC address and IFF_NOARP, so
+// that a frame addressed to "the other end" carries the address of either. No ARP, no neighbour messages, nothing
+// to spoof, no gateway address. One queue each: the default of one per CPU costs two RCU grace periods.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "netjail/base/result.h"
+#include "netjail/kernel/netlink.h"
+#include "netjail/net/ip.h"
+
+namespace netjail {
+
+struct Veth {
+  std::string name;  // end in the socket's namespace, created up
+  std::uint32_t index = 0;
+  std::string peer_name;  // end in `peer_netns`, created down
+  std::uint32_t peer_index = 0;  // 0: the kernel chooses
+  int peer_netns = -1;
+  std::uint32_t mtu = 1500;
+};
+void append_veth(MessageBuffer& messages, const Veth& veth);
+// Up, without an IPv6 link-local address. `forwarding`: IPv4 forwarding of this link alone.
+void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwarding);
+// A host address (/32, /128), without duplicate address detection.
+void append_address(MessageBuffer& messages, std::uint32_t index, const Ip& ip);
+// Directly through the link. `exclusive`: EEXIST if there is a route for exactly this prefix already.
+void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t index, bool exclusive);
+
+struct LinkInfo {
+  std::uint32_t index = 0;
+  std::uint32_t mtu = 0;
+  std::string name;
+};
+Result<LinkInfo> find_link(Netlink& route, const std::string& name);
+Result<LinkInfo> find_link(Netlink& route, std::uint32_t index);
+
+// The entry of the routing tables that a packet to `destination` would match.
+struct RouteInfo {
+  std::uint32_t index = 0;   // outgoing link, 0: none
+  std::uint8_t length = 0;   // prefix length of the entry
+  bool local = false;        // an address of this host
+};
+Result<std::optional<RouteInfo>> find_route(Netlink& route, const Ip& destination);
+
+// Every address of the socket's namespace.
+Result<std::vector<Ip>> list_addresses(Netlink& route);
+
+}  // namespace netjail

@@ -1,0 +1,67 @@
+// The policy: who may talk to whom, with every default filled in. decide() is the reference oracle: the packet filter, its
+// text and the live kernel must agree with it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "netjail/net/flow.h"
+#include "netjail/net/ip.h"
+#include "netjail/profile/profile.h"
+
+namespace netjail {
+
+// One rule as it is meant. `id` is stable within a policy ("allow-1", "deny-2", in the order written) and names the
+// rule in the packet filter, counters, log and report.
+struct Rule {
+  std::string id;
+  Action action = Action::allow;
+  AddressSet addresses;           // effective: for allow, local ones taken out unless the rule opens them
+  std::vector<Service> services;  // empty: all
+  std::string text;               // "to internet, service https" for people
+  Position where;
+  bool operator==(const Rule&) const = default;
+};
+
+// Ids of the verdicts that no written rule gives.
+inline constexpr std::string_view kDefaultRule = "default";        // nothing allows it
+inline constexpr std::string_view kLocalRule = "local";            // local address that no rule names
+inline constexpr std::string_view kHostRule = "host";              // an address of the host itself
+inline constexpr std::string_view kUnroutableRule = "unroutable";  // multicast, broadcast, loopback, ...
+
+struct Policy {
+  std::string name;  // profile's name
+  std::string description;
+  std::vector<Rule> rules;  // in the order written
+  AddressSet host;          // the host's own addresses: out of reach whatever the rules say
+  Refuse refuse = Refuse::reject;
+  bool ipv6 = true;
+  UplinkChoice uplink = UplinkChoice::automatic;
+  DnsChoice dns = DnsChoice::policy;
+  std::vector<std::string> seccomp_families;
+  std::optional<std::string> user;
+  std::optional<std::vector<std::string>> groups;
+  std::map<std::string, std::string> environment;
+  bool log_denied = true;
+
+  // True when at least one destination is open: without any there is no uplink and no name is looked up.
+  bool opens_anything() const;
+  bool operator==(const Policy&) const = default;
+};
+
+Policy make_policy(const Profile& profile);
+
+struct Verdict {
+  Action action = Action::deny;
+  std::string rule;  // id of the deciding rule
+  bool operator==(const Verdict&) const = default;
+};
+// Deny beats allow; order does not matter to the action. The rule named is the first written one that decides.
+Verdict decide(const Policy& policy, const Flow& flow);
+const Rule* find_rule(const Policy& policy, std::string_view id);
+// A sentence for people: "no rule allows it", "rule deny-1 (to 203.0.113.0/24, profile.toml:7)".
+std::string describe_rule(const Policy& policy, std::string_view id);
+// The SPEC for --allow that would open this flow; empty when no --allow can (deny rule, host, unroutable).
+std::string allow_spec(const Policy& policy, const Flow& flow);
+
+}  // namespace netjail

@@ -1,0 +1,47 @@
+// Finding profiles on disk and merging them with what they extend. The only part of the module that reads files.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "netjail/profile/profile.h"
+
+namespace netjail {
+
+// Folders searched for NAME or NAME.toml, nearest first:
+// $XDG_CONFIG_HOME/netjail/profiles (or ~/.config), /etc/netjail/profiles, <prefix>/share/netjail/profiles.
+struct SearchPath {
+  std::vector<std::string> folders;
+};
+// `config_home` is $XDG_CONFIG_HOME or $HOME/.config of the caller; empty: left out.
+// The shipped folder is $NETJAIL_DATADIR-at-build; beside it `../share/netjail/profiles` and `../../../profiles`
+// (a build tree) relative to `executable`, so that an uninstalled binary finds the shipped profiles.
+SearchPath make_search_path(const std::string& config_home, const std::string& executable);
+
+// What a load can fail with: mistakes in the text (all of them) or a file that cannot be found or read.
+struct LoadFailure {
+  Diagnostics diagnostics;     // either these
+  std::optional<Error> error;  // or this
+};
+struct LoadedProfile {
+  Profile profile;
+  std::vector<std::string> files;  // every file read, in order, for `profiles` and `plan`
+};
+
+// `argument` as DESIGN.md section 4: with a '/' or ending in .toml and existing here: a path; else a name in the search path.
+std::expected<LoadedProfile, LoadFailure> load_profile(const std::string& argument, const SearchPath& path,
+                                                       const ServiceTable& services);
+// The profile named like the program (basename of argv[0]), else "default".
+std::expected<LoadedProfile, LoadFailure> load_profile_for(const std::string& program, const SearchPath& path,
+                                                           const ServiceTable& services);
+
+struct ProfileEntry {
+  std::string name;
+  std::string file;
+  std::string description;  // or why it does not parse
+  bool valid = true;
+};
+// Every profile in the search path, sorted by name; one that is hidden by a nearer one of that name is left out.
+std::vector<ProfileEntry> list_profiles(const SearchPath& path, const ServiceTable& services);
+
+}  // namespace netjail

@@ -1,0 +1,38 @@
+#include "planning.h"
+
+#include <unistd.h>
+
+#include "caller.h"
+#include "policy_args.h"
+
+namespace netjail {
+
+Result<Planned> plan_run(const Arguments& arguments, bool for_real) {
+  const std::string program = arguments.words.empty() ? std::string() : arguments.words.front();
+  NJ_TRY_AS(ChosenPolicy chosen, choose_policy(arguments, program));
+  const Policy& policy = chosen.policy;
+  if (policy.uplink == UplinkChoice::none && policy.opens_anything())
+    return fail("profile " + policy.name + " opens destinations, but says uplink = \"none\"",
+                "remove the allow rules, or the uplink key");
+
+  std::vector<int> keep_fds;
+  for (const std::string& text : arguments.all("keep-fd")) {
+    NJ_TRY_AS(const int fd, parse_keep_fd(text));
+    keep_fds.push_back(fd);
+  }
+  const std::string user = arguments.has("user") ? arguments.value("user") : policy.user.value_or("");
+  NJ_TRY_AS(const Identity identity, find_identity(user, policy.groups));
+  NJ_TRY_AS(const Caller caller, make_caller(identity, arguments.words, keep_fds));
+  if (for_real && ::geteuid() != 0)
+    return fail("netjail run needs root in this version", "sudo netjail run ...; the program itself still runs as you");
+
+  HostLock lock;
+  if (for_real && policy.opens_anything()) {
+    NJ_TRY_AS(lock, HostLock::take());
+  }
+  NJ_TRY_AS(const HostFacts host, probe_host(route_probes(policy)));
+  NJ_TRY_AS(Plan plan, make_plan(policy, host, caller));
+  return Planned{std::move(plan), std::move(lock)};
+}
+
+}  // namespace netjail

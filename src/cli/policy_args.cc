@@ -1,0 +1,68 @@
+#include "policy_args.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "caller.h"
+#include "netjail/base/format.h"
+#include "netjail/os/fd.h"
+
+namespace netjail {
+namespace {
+
+Error diagnostics_error(const Diagnostics& diagnostics) {
+  const std::size_t count = diagnostics.size();
+  Error error = make_error(fmt::format("{}, nothing was started\n{}", count == 1 ? "1 mistake" : fmt::format("{} mistakes", count),
+                                       render_diagnostics(diagnostics)));
+  while (error.what.ends_with('\n')) error.what.pop_back();
+  return error;
+}
+
+Status add_specs(const Arguments& arguments, const std::string& option, Action action, Profile& extra,
+                 Diagnostics& diagnostics) {
+  for (const std::string& spec : arguments.all(option)) {
+    auto rule = parse_spec(spec, action, services());
+    if (rule)
+      extra.rules.push_back(std::move(*rule));
+    else
+      diagnostics.insert(diagnostics.end(), rule.error().begin(), rule.error().end());
+  }
+  return {};
+}
+
+}  // namespace
+
+const ServiceTable& services() {
+  static const ServiceTable table(read_file("/etc/services", 4u << 20).value_or(""));
+  return table;
+}
+
+SearchPath search_path() {
+  char path[PATH_MAX];
+  const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
+  return make_search_path(config_home(), size > 0 ? std::string(path, static_cast<std::size_t>(size)) : std::string());
+}
+
+Error to_error(const LoadFailure& failure) {
+  return failure.error ? *failure.error : diagnostics_error(failure.diagnostics);
+}
+
+Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string& program) {
+  const std::string name = arguments.value("profile");
+  auto loaded = arguments.has("profile") ? load_profile(name, search_path(), services())
+                                         : load_profile_for(program, search_path(), services());
+  Diagnostics diagnostics;
+  Profile extra;
+  NJ_TRY(add_specs(arguments, "allow", Action::allow, extra, diagnostics));
+  NJ_TRY(add_specs(arguments, "deny", Action::deny, extra, diagnostics));
+  if (!loaded && loaded.error().error) return std::unexpected(*loaded.error().error);
+  if (!loaded) diagnostics.insert(diagnostics.begin(), loaded.error().diagnostics.begin(), loaded.error().diagnostics.end());
+  if (!diagnostics.empty()) return std::unexpected(diagnostics_error(diagnostics));
+  Profile profile = merge(loaded->profile, extra);
+  profile.name = loaded->profile.name;
+  return ChosenPolicy{make_policy(profile), loaded->files};
+}
+
+}  // namespace netjail

@@ -1,0 +1,65 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "caller.h"
+#include "commands.h"
+#include "netjail/base/format.h"
+#include "netjail/base/text.h"
+#include "netjail/jail/jail.h"
+#include "planning.h"
+
+namespace netjail {
+namespace {
+
+constexpr int kDenied = 3;               // --fail-on-deny
+constexpr std::size_t kMostLive = 20;  // lines while the program runs; the summary has the rest
+
+void tell(const std::string& text) { (void)write_all(STDERR_FILENO, text); }
+
+SuperviseOptions live_lines(const Plan& plan) {
+  SuperviseOptions options;
+  const auto limited = [told = std::make_shared<std::size_t>(0)](const std::string& line) {
+    if (*told > kMostLive) return;
+    tell(++*told > kMostLive ? "netjail: more refusals follow; the summary at the end counts them\n" : line);
+  };
+  options.on_refusal = [&plan, limited](const Refusal& refusal) { limited(render_refusal(plan, refusal)); };
+  options.on_refused_name = [&plan, limited](const RefusedName& name) { limited(render_refused_name(plan, name)); };
+  return options;
+}
+
+Result<Fd> open_report(const std::string& path) {
+  if (path.empty()) return Fd();
+  Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd) return fail_errno("cannot write the report to " + printable(path));
+  return fd;
+}
+
+}  // namespace
+
+Result<int> run_command(const Arguments& arguments) {
+  if (arguments.words.empty())
+    return fail("netjail run: no command given", "netjail run --profile internet -- curl -sI 198.51.100.7; see netjail run --help");
+  if (arguments.has("quiet") && arguments.has("verbose")) return fail("--quiet and --verbose exclude each other");
+  NJ_TRY(check_standard_streams());
+  NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
+  NJ_TRY_AS(Planned planned, plan_run(arguments, true));
+  const Plan& plan = planned.plan;
+
+  const bool verbose = arguments.has("verbose");
+  const bool quiet = arguments.has("quiet");
+  const bool live = !quiet && (verbose || ::isatty(STDERR_FILENO) == 1);
+  NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock)));
+  NJ_TRY_AS(const Outcome outcome, jail.supervise(live ? live_lines(plan) : SuperviseOptions()));
+
+  if (!quiet) tell(render_summary(plan, outcome, verbose));
+  if (json) {
+    Status written = write_all(json.get(), render_json_lines(plan, outcome));
+    if (!written) tell(render_error(written.error()));  // the program has run: its status counts more
+  }
+  if (outcome.status == 0 && arguments.has("fail-on-deny") && outcome.refused() > 0) return kDenied;
+  return outcome.status;
+}
+
+}  // namespace netjail

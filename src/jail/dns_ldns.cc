@@ -1,0 +1,18 @@
+// The only file that knows ldns. Its headers come last: they define `true` and `false`.
+#include <memory>
+
+#include "dns_message.h"
+
+#include <ldns/ldns.h>
+
+namespace netjail::dns {
+
+bool ldns_reads(Octets message) {
+  ldns_pkt* packet = nullptr;
+  const ldns_status status = ldns_wire2pkt(&packet, message.data(), message.size());
+  if (status != LDNS_STATUS_OK) return false;  // ldns has freed it
+  const std::unique_ptr<ldns_pkt, decltype(&ldns_pkt_free)> owner(packet, &ldns_pkt_free);
+  return packet != nullptr;
+}
+
+}  // namespace netjail::dns

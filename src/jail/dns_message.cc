@@ -1,0 +1,197 @@
+#include "dns_message.h"
+
+#include <algorithm>
+#include <array>
+
+namespace netjail::dns {
+namespace {
+
+// Header octets 2 and 3.
+constexpr std::uint8_t kResponse = 0x80, kOpcode = 0x78, kTruncated = 0x02, kRecursionDesired = 0x01;
+constexpr std::uint8_t kRecursionAvailable = 0x80, kCheckingDisabled = 0x10, kRcode = 0x0f;
+
+constexpr std::uint16_t kTypeOpt = 41, kTypeTsig = 250, kTypeIxfr = 251, kTypeAxfr = 252;
+constexpr std::size_t kMaxName = 255, kQuestionCount = 4, kRecordCounts = 6, kRecordFixed = 10;
+constexpr std::uint8_t kPointer = 0xc0;
+constexpr std::size_t kMaxPointerChain = 16;
+
+// Firefox asks for it before it turns DNS over HTTPS on; NXDOMAIN keeps it off (DESIGN.md section 3).
+constexpr std::array<std::uint8_t, 25> kCanary{19,  'u', 's', 'e', '-', 'a', 'p', 'p', 'l',
+                                               'i', 'c', 'a', 't', 'i', 'o', 'n', '-', 'd',
+                                               'n', 's', 3,   'n', 'e', 't', 0};
+
+std::uint16_t number_at(Octets message, std::size_t offset) {
+  return static_cast<std::uint16_t>(message[offset] << 8 | message[offset + 1]);
+}
+
+void put_number(std::span<std::uint8_t> message, std::size_t offset, std::uint16_t value) {
+  message[offset] = static_cast<std::uint8_t>(value >> 8);
+  message[offset + 1] = static_cast<std::uint8_t>(value & 0xff);
+}
+
+std::uint8_t lower_octet(std::uint8_t octet) {
+  return octet >= 'A' && octet <= 'Z' ? static_cast<std::uint8_t>(octet + ('a' - 'A')) : octet;
+}
+
+// The offset behind a name that stands at `offset`. A pointer ends it, where one may be; it must point back.
+std::optional<std::size_t> skip_name(Octets message, std::size_t offset, bool pointers) {
+  const std::size_t start = offset;
+  while (offset < message.size()) {
+    const std::uint8_t length = message[offset];
+    if (length == 0) return offset + 1;
+    if (length >= kPointer) {
+      if (!pointers || offset + 2 > message.size()) return std::nullopt;
+      const std::size_t target = number_at(message, offset) & 0x3fffU;
+      if (target < kHeader || target >= offset) return std::nullopt;
+      return offset + 2;
+    }
+    if (length >= 0x40) return std::nullopt;  // extended labels: never in use
+    offset += 1U + length;
+    if (offset - start > kMaxName - 1) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<Question> read_question(Octets message) {
+  if (number_at(message, kQuestionCount) != 1) return std::nullopt;
+  const auto name_end = skip_name(message, kHeader, false);
+  if (!name_end || *name_end + 4 > message.size()) return std::nullopt;
+  return Question{.end = *name_end + 4, .type = number_at(message, *name_end), .udp_size = kPlainUdp};
+}
+
+// The offset behind the last record; nothing if a length lies, or for a TSIG or a second OPT record. We sign
+// no question, so no answer is signed.
+std::optional<std::size_t> skip_records(Octets message, std::size_t offset) {
+  std::size_t records = 0;
+  for (std::size_t section = 0; section < 3; ++section)
+    records += number_at(message, kRecordCounts + 2 * section);
+  bool opt_seen = false;
+  for (; records > 0; --records) {
+    const auto name_end = skip_name(message, offset, true);
+    if (!name_end || *name_end + kRecordFixed > message.size()) return std::nullopt;
+    const std::uint16_t type = number_at(message, *name_end);
+    if (type == kTypeTsig || (type == kTypeOpt && opt_seen)) return std::nullopt;
+    if (type == kTypeOpt) opt_seen = true;
+    offset = *name_end + kRecordFixed + number_at(message, *name_end + 8);
+    if (offset > message.size()) return std::nullopt;
+  }
+  return offset;
+}
+
+// True when pointers point at pointers more than kMaxPointerChain times in a row. No encoder writes even two;
+// a crafted message would make ldns walk 8,000 of them for each of 7,000 names. Every pair of octets is
+// looked at, because names also stand inside records. Random data (signatures) has such a chain once in 2^34
+// pairs, but a pair that leads back to itself once in 2^16: a ring is let through, ldns gives up on it once
+// and for the whole message.
+bool has_pointer_chain(Octets message) {
+  std::array<std::size_t, kMaxPointerChain> visited;
+  for (std::size_t start = kHeader; start + 2 <= message.size(); ++start) {
+    std::size_t length = 0;
+    for (std::size_t at = start; at + 2 <= message.size() && message[at] >= kPointer;) {
+      const auto seen = std::span(visited).first(length);
+      if (std::ranges::find(seen, at) != seen.end()) break;
+      if (length == visited.size()) return true;
+      visited[length++] = at;
+      at = number_at(message, at) & 0x3fffU;
+    }
+  }
+  return false;
+}
+
+Query answered(Rcode rcode, std::optional<Question> question = std::nullopt) {
+  return {.fate = Query::Fate::answer, .rcode = rcode, .question = question};
+}
+
+}  // namespace
+
+std::uint16_t message_id(Octets message) { return number_at(message, 0); }
+void set_message_id(std::span<std::uint8_t> message, std::uint16_t id) { put_number(message, 0, id); }
+Rcode message_rcode(Octets message) { return static_cast<Rcode>(message[3] & kRcode); }
+
+Query read_query(Octets message) {
+  if (message.size() < kHeader || (message[2] & kResponse) != 0) return {};
+  if ((message[2] & kOpcode) != 0) return answered(Rcode::not_implemented);
+  if (message.size() > kMaxQuery || (message[2] & kTruncated) != 0) return answered(Rcode::form_error);
+  auto question = read_question(message);
+  if (!question) return answered(Rcode::form_error);
+  // A question brings no records but its own OPT.
+  const bool has_opt = number_at(message, 10) == 1;
+  if (number_at(message, 6) != 0 || number_at(message, 8) != 0 || number_at(message, 10) > 1)
+    return answered(Rcode::form_error);
+  const auto end = skip_records(message, question->end);
+  if (end != message.size()) return answered(Rcode::form_error);
+  if (has_opt) {
+    if (message[question->end] != 0 || number_at(message, question->end + 1) != kTypeOpt)
+      return answered(Rcode::form_error);
+    question->udp_size = std::max(kPlainUdp, number_at(message, question->end + 3));
+  }
+  if (!ldns_reads(message)) return answered(Rcode::form_error);
+  if (question->type == kTypeAxfr || question->type == kTypeIxfr) return answered(Rcode::refused, question);
+  const Octets name = message.subspan(kHeader, question->end - kHeader - 4);
+  if (std::ranges::equal(name, kCanary, {}, lower_octet)) return answered(Rcode::name_error, question);
+  return {.fate = Query::Fate::forward, .rcode = Rcode::none, .question = question};
+}
+
+std::vector<std::uint8_t> make_answer(Octets query, const std::optional<Question>& question, Rcode rcode) {
+  std::vector<std::uint8_t> answer(
+      query.begin(), query.begin() + static_cast<std::ptrdiff_t>(question ? question->end : kHeader));
+  answer[2] = static_cast<std::uint8_t>(kResponse | (query[2] & (kOpcode | kRecursionDesired)));
+  answer[3] = static_cast<std::uint8_t>(kRecursionAvailable | (query[3] & kCheckingDisabled) |
+                                        static_cast<std::uint8_t>(rcode));
+  std::fill(answer.begin() + kQuestionCount, answer.begin() + kHeader, std::uint8_t{0});
+  answer[kQuestionCount + 1] = question ? 1 : 0;
+  return answer;
+}
+
+std::optional<std::span<std::uint8_t>> match_answer(std::span<std::uint8_t> answer, Octets query,
+                                                    const Question& question) {
+  if (answer.size() < question.end || message_id(answer) != message_id(query)) return std::nullopt;
+  if ((answer[2] & (kResponse | kOpcode)) != kResponse) return std::nullopt;
+  // The query's question is well-formed and holds no pointer: equal octets are an equal question. Lengths of
+  // labels are below 0x40 and have no case; type and class are compared as they are.
+  if (number_at(answer, kQuestionCount) != 1) return std::nullopt;
+  const Octets asked = query.subspan(kHeader, question.end - kHeader);
+  const Octets echoed = Octets(answer).subspan(kHeader, asked.size());
+  const std::size_t name = asked.size() - 4;
+  if (!std::ranges::equal(asked.first(name), echoed.first(name), {}, lower_octet, lower_octet) ||
+      !std::ranges::equal(asked.subspan(name), echoed.subspan(name)))
+    return std::nullopt;
+
+  std::span<std::uint8_t> result;
+  if (const auto end = skip_records(answer, question.end)) result = answer.first(*end);
+  if (result.empty() || has_pointer_chain(result) || !ldns_reads(result)) {
+    if ((answer[2] & kTruncated) == 0) return std::nullopt;
+    result = truncate(answer, question, 0);
+  }
+  std::ranges::copy(asked, result.begin() + kHeader);
+  return result;
+}
+
+std::span<std::uint8_t> truncate(std::span<std::uint8_t> answer, const Question& question,
+                                 std::size_t limit) {
+  if (answer.size() <= limit) return answer;
+  answer[2] |= kTruncated;
+  std::fill_n(answer.begin() + kRecordCounts, kHeader - kRecordCounts, std::uint8_t{0});
+  return answer.first(question.end);
+}
+
+std::string printable_name(Octets query) {
+  std::string text;
+  for (std::size_t at = kHeader; at < query.size() && query[at] != 0;) {
+    const std::size_t end = std::min<std::size_t>(query.size(), at + 1U + query[at]);
+    if (!text.empty()) text += '.';
+    while (++at < end) {
+      const std::uint8_t octet = lower_octet(query[at]);
+      if (octet <= ' ' || octet >= 0x7f) {
+        text += '\\';
+        for (const int place : {100, 10, 1}) text += static_cast<char>('0' + octet / place % 10);
+      } else {
+        if (octet == '.' || octet == '\\') text += '\\';
+        text += static_cast<char>(octet);
+      }
+    }
+  }
+  return text.empty() ? "." : text;
+}
+
+}  // namespace netjail::dns

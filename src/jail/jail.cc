@@ -1,0 +1,105 @@
+#include "netjail/jail/jail.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "host_state.h"
+#include "netjail/kernel/seccomp.h"
+#include "proof.h"
+#include "router.h"
+#include "supervise.h"
+
+namespace netjail {
+namespace {
+
+MountStep to_step(const Mount& mount) {
+  using Kind = MountStep::Kind;
+  struct Visitor {
+    MountStep operator()(const MountProc&) { return {Kind::proc, "", ""}; }
+    MountStep operator()(const MountSysfs&) { return {Kind::sysfs, "", ""}; }
+    MountStep operator()(const MountDevices&) { return {Kind::devices, "", ""}; }
+    MountStep operator()(const MountFile& m) { return {Kind::file, m.target, m.text}; }
+    MountStep operator()(const MountEmpty& m) { return {Kind::empty, m.target, ""}; }
+    MountStep operator()(const MountReadOnly& m) { return {Kind::read_only, m.target, ""}; }
+    MountStep operator()(const MountCgroup&) { return {Kind::cgroup, "", ""}; }
+  };
+  return std::visit(Visitor{}, mount);
+}
+
+bool has_controlling_terminal() {
+  const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
+  return static_cast<bool>(tty);
+}
+
+Result<ChildSpec> to_spec(const Plan& plan) {
+  const ChildPlan& child = plan.child;
+  ChildSpec spec;
+  spec.command = child.command;
+  spec.candidates = child.candidates;
+  spec.environment = child.environment;
+  spec.cwd = child.cwd;
+  spec.uid = child.uid;
+  spec.gid = child.gid;
+  spec.groups.assign(child.groups.begin(), child.groups.end());
+  spec.keep_fds = child.keep_fds;
+  for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
+  NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families}, native_architecture()));
+  spec.listen = plan.resolver.listen;
+  spec.new_session = !has_controlling_terminal();
+  return spec;
+}
+
+}  // namespace
+
+// Members are destroyed in reverse order: the child first, then what it lived in, the host lock last.
+struct Jail::State {
+  Plan plan;
+  HostLock lock;
+  Router router;
+  LogReader log;
+  std::map<std::string, CounterValue> baseline;
+  Fd udp;
+  Fd tcp;
+  Child child;
+};
+
+Jail::Jail(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Jail::Jail(Jail&&) noexcept = default;
+Jail::~Jail() = default;
+
+Result<Jail> Jail::apply(const Plan& plan, HostLock lock) {
+  NJ_TRY_AS(const ChildSpec spec, to_spec(plan));
+  // init makes its namespaces and mounts while we make the router.
+  NJ_TRY_AS(Child child, Child::spawn(spec));
+  NJ_TRY_AS(Router router, make_router(plan.router));
+  if (plan.uplink.kind == UplinkPlan::Kind::host) NJ_TRY(make_host(lock, plan.uplink));
+  NJ_TRY_AS(JailSockets sockets, child.receive_sockets());
+  NJ_TRY_AS(Netlink jail_route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
+  NJ_TRY_AS(const JailAddresses addresses, join_links(router, jail_route, sockets.netns.get(), plan.uplink));
+  NJ_TRY_AS(auto baseline, prove(router, sockets, addresses, plan));
+  NJ_TRY_AS(LogReader log, LogReader::create(std::move(router.log), kLogGroup, 128));
+  NJ_TRY(child.wait_ready());
+  return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(router), std::move(log), std::move(baseline),
+                                            std::move(sockets.udp), std::move(sockets.tcp), std::move(child)}));
+}
+
+Result<Outcome> Jail::supervise(const SuperviseOptions& options) {
+  State& state = *state_;
+  NJ_TRY_AS(Outcome outcome, supervise_child({state.plan, state.child, state.log, std::move(state.udp),
+                                              std::move(state.tcp), options}));
+  NJ_TRY_AS(const auto counters, read_counters(state.router.rules, state.plan.router.ruleset.table));
+  const auto count_of = [&](std::string_view id) -> std::uint64_t {
+    const auto now = counters.find(counter_name(id));
+    const auto before = state.baseline.find(counter_name(id));
+    if (now == counters.end()) return 0;
+    return now->second.packets - (before == state.baseline.end() ? 0 : before->second.packets);
+  };
+  for (const std::string_view id : {kDefaultRule, kLocalRule, kHostRule, kUnroutableRule})
+    if (const std::uint64_t count = count_of(id); count > 0) outcome.refused_by_rule[std::string(id)] = count;
+  for (const Rule& rule : state.plan.policy.rules)
+    if (const std::uint64_t count = count_of(rule.id); count > 0)
+      (rule.action == Action::allow ? outcome.admitted_by_rule : outcome.refused_by_rule)[rule.id] = count;
+  return outcome;
+}
+
+}  // namespace netjail

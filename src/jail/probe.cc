@@ -1,0 +1,113 @@
+// What the plan needs to know of the host. Read-only.
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <climits>
+#include <cstdlib>
+#include <map>
+
+#include "netjail/base/text.h"
+#include "netjail/jail/jail.h"
+#include "netjail/kernel/link.h"
+#include "netjail/os/fd.h"
+
+namespace netjail {
+namespace {
+
+constexpr std::uint32_t kLeastMtu = 1280;  // RFC 8200: below it there is no IPv6
+
+// A sysctl as a number; `fallback` where this kernel has it not.
+int read_sysctl(const std::string& path, int fallback) {
+  const auto text = read_file("/proc/sys/" + path, 64);
+  if (!text) return fallback;
+  const auto value = parse_number(trim(*text), INT_MAX);
+  return value ? static_cast<int>(*value) : fallback;
+}
+
+bool exists(const char* path) { return ::access(path, F_OK) == 0; }
+
+void read_resolv_conf(HostFacts& facts) {
+  char target[PATH_MAX];
+  if (::realpath("/etc/resolv.conf", target) == nullptr) return;
+  const auto text = read_file(target, 1u << 20);
+  if (!text) return;
+  facts.resolv_conf_target = target;
+  for (const std::string_view line : split(*text, '\n')) {
+    const auto words = split_words(line);
+    if (words.size() < 2) continue;
+    const std::vector<std::string> rest(words.begin() + 1, words.end());
+    if (words[0] == "nameserver") facts.has_resolver = true;
+    if (words[0] == "search" || words[0] == "domain") facts.search = rest;
+    if (words[0] == "options") facts.resolv_options.insert(facts.resolv_options.end(), rest.begin(), rest.end());
+  }
+}
+
+HostUplink describe_uplink(const LinkInfo& link, Family family) {
+  HostUplink uplink;
+  uplink.family = family;
+  uplink.interface = link.name;
+  const std::string dir = (family == Family::ipv4 ? "net/ipv4/conf/" : "net/ipv6/conf/") + link.name;
+  uplink.forwarding = read_sysctl(dir + "/forwarding", 0) == 1;
+  if (family == Family::ipv6) uplink.accept_ra = read_sysctl(dir + "/accept_ra", 0);
+  return uplink;
+}
+
+Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFacts& facts) {
+  std::map<std::uint32_t, LinkInfo> links;
+  std::uint32_t mtu = UINT32_MAX;
+  for (const Ip& destination : destinations) {
+    NJ_TRY_AS(const auto found, find_route(route, destination));
+    if (!found || found->index == 0 || found->local) continue;
+    if (!links.contains(found->index)) {
+      NJ_TRY_AS(links[found->index], find_link(route, found->index));
+    }
+    const LinkInfo& link = links[found->index];
+    if (link.name == "lo" || link.name.starts_with(kHostInterfacePrefix)) continue;
+    const auto same = [&](const HostUplink& uplink) {
+      return uplink.family == destination.family && uplink.interface == link.name;
+    };
+    if (std::ranges::any_of(facts.uplinks, same)) continue;
+    facts.uplinks.push_back(describe_uplink(link, destination.family));
+    mtu = std::min(mtu, link.mtu);
+  }
+  if (mtu != UINT32_MAX) facts.mtu = std::clamp(mtu, kLeastMtu, 65535u);
+  return {};
+}
+
+}  // namespace
+
+Result<HostFacts> probe_host(const std::vector<Ip>& destinations) {
+  HostFacts facts;
+  facts.privileged = ::geteuid() == 0;
+  NJ_TRY_AS(Netlink route, Netlink::open(NETLINK_ROUTE));
+  NJ_TRY_AS(const std::vector<Ip> addresses, list_addresses(route));
+  std::vector<AddressRange> ranges;
+  for (const Ip& ip : addresses) ranges.push_back({ip, ip});
+  // Loopback and link-local ones are refused as such before it comes to the host's.
+  facts.addresses = AddressSet(std::move(ranges)).without(unroutable_addresses());
+  NJ_TRY(find_uplinks(route, destinations, facts));
+
+  facts.ipv6 = read_sysctl("net/ipv6/conf/all/disable_ipv6", 1) == 0;
+  facts.ipv6_force_forwarding = exists("/proc/sys/net/ipv6/conf/all/force_forwarding");
+  facts.ipv6_all_forwarding = read_sysctl("net/ipv6/conf/all/forwarding", 0) == 1;
+  // Since Linux 6.17 the interface's own switch counts too.
+  if (facts.ipv6_force_forwarding && !facts.ipv6_all_forwarding)
+    for (HostUplink& uplink : facts.uplinks)
+      if (uplink.family == Family::ipv6)
+        uplink.forwarding = read_sysctl("net/ipv6/conf/" + uplink.interface + "/force_forwarding", 0) == 1;
+
+  read_resolv_conf(facts);
+  if (const auto text = read_file("/etc/nsswitch.conf", 1u << 20)) facts.nsswitch = *text;
+  facts.nscd_socket = exists("/run/nscd/socket");
+  struct stat cgroup {};
+  struct stat sys {};
+  facts.cgroup_mount =
+      ::stat("/sys/fs/cgroup", &cgroup) == 0 && ::stat("/sys", &sys) == 0 && cgroup.st_dev != sys.st_dev;
+  return facts;
+}
+
+}  // namespace netjail

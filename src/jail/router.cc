@@ -1,0 +1,215 @@
+#include "router.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "host_state.h"
+#include "netjail/base/format.h"
+#include "netjail/kernel/link.h"
+#include "netjail/kernel/nft.h"
+
+namespace netjail {
+namespace {
+
+// Fixed in namespaces of our own, so that no look-up is needed.
+constexpr std::uint32_t kJailIndex = 2;    // router's end towards the jail
+constexpr std::uint32_t kUplinkIndex = 3;  // router's end towards the host
+constexpr std::uint32_t kEth0Index = 2;    // the jail's end
+
+struct OpenedInRouter {
+  int netns = -1;
+  int route = -1;
+  int rules = -1;
+  int log = -1;
+  int error = 0;
+  const char* what = nullptr;
+};
+
+void set_in_router(OpenedInRouter& opened, const char* path, const char* value) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return;  // no IPv6 on this kernel
+  if (fd < 0 || ::write(fd, value, std::strlen(value)) < 0) {
+    opened.error = errno;
+    opened.what = path;
+  }
+  if (fd >= 0) ::close(fd);
+}
+
+// Runs inside the new namespace, sharing our memory: nothing that allocates.
+void open_in_router(void* argument) {
+  auto& opened = *static_cast<OpenedInRouter*>(argument);
+  const auto keep = [&opened](int fd, const char* what) {
+    if (fd < 0 && opened.what == nullptr) {
+      opened.error = errno;
+      opened.what = what;
+    }
+    return fd;
+  };
+  opened.netns = keep(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), "its /proc/self/ns/net");
+  opened.route = keep(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "a route socket");
+  opened.rules = keep(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER), "a netfilter socket");
+  opened.log = keep(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER), "a log socket");
+  set_in_router(opened, "/proc/sys/net/ipv4/ip_forward", "1");
+  set_in_router(opened, "/proc/sys/net/ipv4/conf/all/send_redirects", "0");
+  set_in_router(opened, "/proc/sys/net/ipv4/conf/default/send_redirects", "0");
+  set_in_router(opened, "/proc/sys/net/ipv6/conf/all/forwarding", "1");
+  set_in_router(opened, "/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1");
+}
+
+Prefix host_prefix(const Ip& ip) { return make_prefix(ip, address_bits(ip.family)); }
+Prefix default_route(Family family) { return Prefix{Ip{family, {}}, 0}; }
+
+// The n-th address of a pool.
+Ip pick(const Prefix& pool, std::uint32_t slot) {
+  Ip ip = pool.base;
+  const std::size_t size = address_size(ip.family);
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto octet = static_cast<std::uint8_t>(slot >> (8 * i));
+    ip.bytes[size - 1 - i] = static_cast<std::uint8_t>(ip.bytes[size - 1 - i] | octet);
+  }
+  return ip;
+}
+
+std::uint32_t pool_size(const Prefix& pool) {
+  return 1u << std::min(address_bits(pool.base.family) - pool.length, 30);
+}
+
+// Free means: the host would send a packet there by its default route, or has no route for it.
+Result<bool> is_free(Netlink& host_route, const Ip& ip) {
+  NJ_TRY_AS(const auto found, find_route(host_route, ip));
+  return !found || (found->length == 0 && !found->local);
+}
+
+// One try: both families with the same slot number. Nothing when another jail has it.
+Result<std::optional<JailAddresses>> claim(Netlink& host_route, std::uint32_t link, const Prefix& pool, std::uint32_t slot,
+                                           const UplinkPlan& plan) {
+  JailAddresses addresses{pick(pool, slot), std::nullopt};
+  if (plan.ipv6) {
+    // The octets of the IPv4 address make the IPv6 one unique too.
+    const auto& v4 = addresses.ipv4->bytes;
+    addresses.ipv6 = pick(plan.pool_ipv6, static_cast<std::uint32_t>(v4[0]) << 24 | static_cast<std::uint32_t>(v4[1]) << 16 |
+                                              static_cast<std::uint32_t>(v4[2]) << 8 | v4[3]);
+  }
+  MessageBuffer messages;
+  append_route(messages, host_prefix(*addresses.ipv4), link, true);
+  if (addresses.ipv6) append_route(messages, host_prefix(*addresses.ipv6), link, true);
+  const auto done = host_route.transact(messages);
+  if (done) return addresses;
+  if (done.error().message == 0 && done.error().error.code == EEXIST) return std::nullopt;
+  Error error = done.error().error;
+  error.what = fmt::format("cannot add the route to {} on the host",
+                           to_string(done.error().message == 0 ? *addresses.ipv4 : *addresses.ipv6));
+  return std::unexpected(std::move(error));
+}
+
+Result<JailAddresses> claim_addresses(Netlink& host_route, std::uint32_t link, const UplinkPlan& plan) {
+  constexpr std::uint32_t kTries = 4096;  // of one pool: sixteen times as many jails as anybody has run
+  // Launchers start at different places, so that they seldom meet; consecutive pids do not.
+  const std::uint32_t start = static_cast<std::uint32_t>(::getpid()) * 7u + 11u;
+  for (const Prefix& pool : plan.pools) {
+    const std::uint32_t size = pool_size(pool);
+    for (std::uint32_t i = 0; i < std::min(kTries, size - 2); ++i) {
+      const std::uint32_t slot = 1 + (start + i) % (size - 2);
+      const Ip ip = pick(pool, slot);
+      NJ_TRY_AS(const bool free, is_free(host_route, ip));
+      if (!free) {
+        // A route of the host covers this part; where it covers the pool's ends too, try the next pool.
+        NJ_TRY_AS(const bool first_free, is_free(host_route, pick(pool, 1)));
+        NJ_TRY_AS(const bool last_free, is_free(host_route, pick(pool, size - 2)));
+        if (!first_free && !last_free) break;
+        continue;
+      }
+      NJ_TRY_AS(const auto addresses, claim(host_route, link, pool, slot, plan));
+      if (addresses) return *addresses;
+    }
+  }
+  return fail("no address is left for the jail",
+              "the host routes or uses all of the address pools (see netjail plan); free one, or end some jails");
+}
+
+Result<JailAddresses> join_uplink(Router& router, const UplinkPlan& plan) {
+  NJ_TRY_AS(Netlink host_route, Netlink::open(NETLINK_ROUTE));
+  const Fd host_netns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!host_netns) return fail_errno("cannot open /proc/self/ns/net");
+  const std::string name = fmt::format("{}{}", kHostInterfacePrefix, ::getpid());
+
+  MessageBuffer messages;
+  append_veth(messages, {std::string(kUplinkInterface), kUplinkIndex, name, 0, host_netns.get(), plan.mtu});
+  NJ_TRY(router.route.request(messages, "cannot make the veth pair of the uplink"));
+  NJ_TRY_AS(const LinkInfo link, find_link(host_route, name));
+
+  for (const SysctlSetting& setting : plan.link_sysctls) {
+    if (setting.path.starts_with("net/ipv4/")) continue;  // goes with the message below
+    NJ_TRY(set_sysctl({std::string(setting.path).replace(setting.path.find("%s"), 2, name), setting.value}));
+  }
+  messages.clear();
+  append_link_up(messages, link.index, true);
+  NJ_TRY(host_route.request(messages, "cannot bring up " + name));
+  return claim_addresses(host_route, link.index, plan);
+}
+
+// The jail's addresses when there is no way out: any will do.
+JailAddresses private_addresses(const UplinkPlan& plan) {
+  JailAddresses addresses{pick(plan.pools.front(), 1), std::nullopt};
+  if (plan.ipv6) addresses.ipv6 = pick(plan.pool_ipv6, 1);
+  return addresses;
+}
+
+Status configure(Netlink& route, std::uint32_t index, const JailAddresses& addresses, bool in_jail, std::uint32_t out) {
+  MessageBuffer messages;
+  if (in_jail) append_link_up(messages, index, false);
+  for (const auto& ip : {addresses.ipv4, addresses.ipv6}) {
+    if (!ip) continue;
+    if (in_jail)
+      append_address(messages, index, *ip);
+    else
+      append_route(messages, host_prefix(*ip), index, false);
+    append_route(messages, default_route(ip->family), out, false);
+  }
+  // The router speaks (ICMPv6 errors) from here; its IPv4 ones come from 192.0.0.8 (RFC 7600).
+  if (!in_jail && addresses.ipv6) append_address(messages, index, *parse_ip("fe80::1"));
+  return route.request(messages, in_jail ? "cannot configure eth0 of the jail" : "cannot configure the router's links");
+}
+
+}  // namespace
+
+Result<Router> make_router(const RouterPlan& plan) {
+  OpenedInRouter opened;
+  NJ_TRY(in_new_netns(open_in_router, &opened));
+  Fd netns(opened.netns);
+  Fd route(opened.route);
+  Fd rules(opened.rules);
+  Fd log(opened.log);
+  if (opened.what != nullptr) {
+    errno = opened.error;
+    return fail_errno(std::string("cannot open ") + opened.what + " in the router");
+  }
+  NJ_TRY_AS(Netlink route_socket, Netlink::adopt(std::move(route), NETLINK_ROUTE));
+  NJ_TRY_AS(Netlink rules_socket, Netlink::adopt(std::move(rules), NETLINK_NETFILTER));
+  NJ_TRY(load_ruleset(rules_socket, plan.ruleset, true));
+  NJ_TRY(verify_ruleset(rules_socket, plan.ruleset));
+  return Router{std::move(netns), std::move(route_socket), std::move(rules_socket), std::move(log)};
+}
+
+Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns, const UplinkPlan& plan) {
+  const bool up = plan.kind == UplinkPlan::Kind::host;
+  MessageBuffer messages;
+  append_veth(messages, {std::string(kJailInterface), kJailIndex, "eth0", kEth0Index, jail_netns, plan.mtu});
+  NJ_TRY(router.route.request(messages, "cannot make the veth pair of the jail"));
+  JailAddresses addresses = private_addresses(plan);
+  if (up) {
+    NJ_TRY_AS(addresses, join_uplink(router, plan));
+  }
+  // Without a way out the default route leads back: packets still meet the rules, which refuse and count them.
+  NJ_TRY(configure(router.route, kJailIndex, addresses, false, up ? kUplinkIndex : kJailIndex));
+  NJ_TRY(configure(jail_route, kEth0Index, addresses, true, kEth0Index));
+  return addresses;
+}
+
+}  // namespace netjail

@@ -1,0 +1,226 @@
+#include "supervise.h"
+
+#include <fcntl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/steady_timer.hpp>
+#include <chrono>
+#include <csignal>
+
+#include "netjail/base/text.h"
+#include "netjail/jail/resolver.h"
+#include "netjail/net/packet.h"
+
+namespace netjail {
+namespace {
+
+// Refused packets read per turn of the loop: a flood must not starve signals and the resolver.
+constexpr std::size_t kLogTurn = 64;
+// After SIGHUP (the terminal is gone) the program has this long to end by itself.
+constexpr std::chrono::seconds kHangupGrace{2};
+
+// Blocks every signal that can be blocked for as long as it lives.
+class BlockedSignals {
+ public:
+  BlockedSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    // A fault of our own must still end us.
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
+    ::sigprocmask(SIG_BLOCK, &all, &before_);
+    fd_ = Fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+  ~BlockedSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  int fd() const { return fd_.get(); }
+
+ private:
+  sigset_t before_;
+  Fd fd_;
+};
+
+// The controlling terminal, if we are in its foreground: an interactive shell inside makes itself the foreground group,
+// and the terminal must be given back when it is gone.
+class Terminal {
+ public:
+  Terminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
+    if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp()) fd_.reset();
+  }
+  void take_back() {
+    if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp()) ::tcsetpgrp(fd_.get(), ::getpgrp());  // SIGTTOU is blocked
+  }
+
+ private:
+  Fd fd_;
+};
+
+class Supervisor {
+ public:
+  explicit Supervisor(SuperviseInput input)
+      : in_(std::move(input)), control_(loop_), signal_events_(loop_), log_events_(loop_), hangup_(loop_) {}
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+  ~Supervisor() {
+    if (resolver_) resolver_->stop();
+    // The descriptors are not ours to close.
+    for (asio::posix::stream_descriptor* descriptor : {&control_, &signal_events_, &log_events_})
+      if (descriptor->is_open()) descriptor->release();
+  }
+
+  Result<Outcome> run() {
+    control_.assign(in_.child.control());
+    signal_events_.assign(signals_.fd());
+    log_events_.assign(in_.log.fd());
+    NJ_TRY(start_resolver());
+    NJ_TRY(in_.child.go());
+    detach_streams();
+    watch_control();
+    watch_signals();
+    watch_log();
+    loop_.run();
+    terminal_.take_back();
+    if (error_) return std::unexpected(std::move(*error_));
+    if (resolver_) outcome_.names_asked = resolver_->counts().questions;
+    return std::move(outcome_);
+  }
+
+ private:
+  Status start_resolver() {
+    if (!in_.udp) return {};
+    ResolverSettings settings;
+    settings.forward = in_.plan.resolver.forward;
+    if (settings.forward)
+      if (const auto text = read_file(settings.resolv_conf, 1u << 20)) settings.upstreams = parse_resolv_conf(*text);
+    NJ_TRY_AS(resolver_, Resolver::create(loop_, std::move(settings), std::move(in_.udp), std::move(in_.tcp),
+                                          [this](const std::string& name, std::uint16_t) { refuse_name(name); }));
+    return {};
+  }
+
+  // The program has 0-2 now. Holding a pipe's end as well would hide from the other side that the program closed it.
+  static void detach_streams() {
+    const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!null) return;
+    ::dup2(null.get(), 0);
+    ::dup2(null.get(), 1);
+  }
+
+  void refuse_name(const std::string& name) {
+    if (!outcome_.add_refused_name(name)) return;
+    if (in_.options.on_refused_name) in_.options.on_refused_name(outcome_.refused_names.back());
+  }
+
+  void watch_control() {
+    control_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
+      if (failed) return;
+      if (on_event()) watch_control();
+    });
+  }
+
+  // False when the program has ended.
+  bool on_event() {
+    const auto read = in_.child.read_event();
+    if (!read || !*read) {
+      // init is gone without a word: killed from outside, or out of memory.
+      return finish(128 + SIGKILL);
+    }
+    const ChildEvent& event = **read;
+    switch (event.kind) {
+      case ChildEvent::Kind::exited: return finish(event.value);
+      case ChildEvent::Kind::signalled: return finish(128 + event.value);
+      case ChildEvent::Kind::failed:
+      case ChildEvent::Kind::exec_failed: error_ = in_.child.describe_failure(event); return finish(error_->status);
+      case ChildEvent::Kind::stopped: stop_like(event.value); return true;
+      case ChildEvent::Kind::ready: return true;
+    }
+    return true;
+  }
+
+  // The program was stopped (Ctrl-Z): the shell that waits for us must see the same. When it continues us, the
+  // program goes on too.
+  void stop_like(int signal) {
+    terminal_.take_back();
+    if (::getsid(0) != ::getpid()) ::raise(SIGSTOP);
+    (void)signal;
+    in_.child.send_signal(SIGCONT);
+  }
+
+  bool finish(int status) {
+    outcome_.status = status;
+    in_.child.reap();
+    // What was logged before the end is in the socket already.
+    read_log(SIZE_MAX);
+    hangup_.cancel();
+    loop_.stop();
+    return false;
+  }
+
+  void watch_signals() {
+    signal_events_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
+      if (failed) return;
+      signalfd_siginfo info{};
+      while (::read(signals_.fd(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) on_signal(info);
+      watch_signals();
+    });
+  }
+
+  void on_signal(const signalfd_siginfo& info) {
+    const auto signal = static_cast<int>(info.ssi_signo);
+    if (signal == SIGCHLD || signal == SIGCONT || signal == SIGPIPE || signal == SIGTTOU) return;
+    // The kernel sends a terminal's signals to the whole foreground group, the program among it; what a process
+    // sent to us alone is passed on.
+    if (info.ssi_code <= 0) in_.child.send_signal(signal);
+    if (signal == SIGHUP) {
+      if (info.ssi_code > 0) in_.child.send_signal(SIGHUP);
+      hangup_.expires_after(kHangupGrace);
+      hangup_.async_wait([this](asio::error_code cancelled) {
+        if (!cancelled) in_.child.kill();
+      });
+    }
+  }
+
+  void watch_log() {
+    log_events_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
+      if (failed) return;
+      read_log(kLogTurn);
+      watch_log();
+    });
+  }
+
+  void read_log(std::size_t most) {
+    in_.log.read(most, [this](const std::string& rule, std::span<const std::byte> octets) {
+      const auto flow = parse_packet(octets);
+      if (!flow || !outcome_.add_refusal(*flow, rule)) return;
+      if (in_.options.on_refusal) in_.options.on_refusal(outcome_.refusals.back());
+    });
+  }
+
+  SuperviseInput in_;
+  BlockedSignals signals_;
+  Terminal terminal_;
+  asio::io_context loop_{1};
+  asio::posix::stream_descriptor control_;
+  asio::posix::stream_descriptor signal_events_;
+  asio::posix::stream_descriptor log_events_;
+  asio::steady_timer hangup_;
+  std::unique_ptr<Resolver> resolver_;
+  Outcome outcome_;
+  std::optional<Error> error_;
+};
+
+}  // namespace
+
+Result<Outcome> supervise_child(SuperviseInput input) {
+  const auto start = std::chrono::steady_clock::now();
+  Supervisor supervisor(std::move(input));
+  NJ_TRY_AS(Outcome outcome, supervisor.run());
+  outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return outcome;
+}
+
+}  // namespace netjail

@@ -1,0 +1,215 @@
+#include "netjail/kernel/child.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "child_init.h"
+
+namespace netjail {
+namespace {
+
+using init::Message;
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  out.reserve(strings.size() + 1);
+  for (const std::string& text : strings) out.push_back(const_cast<char*>(text.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+Result<bool> wait_readable(int fd, int milliseconds) {
+  pollfd wait{fd, POLLIN, 0};
+  while (true) {
+    const int ready = ::poll(&wait, 1, milliseconds);
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready < 0) return fail_errno("cannot wait for the jail");
+    return ready == 1;
+  }
+}
+
+constexpr int kSetUpTimeout = 20000;  // ms; set-up takes about 2
+
+std::optional<ChildEvent> to_event(const Message& message) {
+  if (message.kind < 0 || message.kind > static_cast<int>(ChildEvent::Kind::signalled)) return std::nullopt;
+  return ChildEvent{static_cast<ChildEvent::Kind>(message.kind), message.value, message.code, message.detail};
+}
+
+}  // namespace
+
+Child::Child(pid_t pid, Fd control, const ChildSpec& spec)
+    : pid_(pid), control_(std::move(control)), mounts_(spec.mounts), command_(spec.command.front()), cwd_(spec.cwd) {}
+
+Result<Child> Child::spawn(const ChildSpec& spec) {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno("cannot make a socket pair");
+  Fd ours(pair[0]);
+  const Fd theirs(pair[1]);
+
+  const std::vector<char*> argv = pointers(spec.command);
+  std::vector<char*> shell_argv{const_cast<char*>("/bin/sh"), nullptr};
+  shell_argv.insert(shell_argv.end(), argv.begin() + 1, argv.end());
+  const std::vector<char*> envp = pointers(spec.environment);
+  const std::vector<char*> candidates = pointers(spec.candidates);
+
+  init::Prepared prepared{};
+  prepared.argv = argv.data();
+  prepared.shell_argv = shell_argv.data();
+  prepared.envp = envp.data();
+  prepared.candidates = candidates.data();
+  prepared.cwd = spec.cwd.c_str();
+  prepared.uid = spec.uid;
+  prepared.gid = spec.gid;
+  prepared.groups = spec.groups.data();
+  prepared.group_count = spec.groups.size();
+  prepared.keep_fds = spec.keep_fds.data();
+  prepared.keep_fd_count = spec.keep_fds.size();
+  prepared.mounts = spec.mounts.data();
+  prepared.mount_count = spec.mounts.size();
+  prepared.seccomp = spec.seccomp.data();
+  prepared.seccomp_length = spec.seccomp.size();
+  prepared.listen = spec.listen;
+  prepared.new_session = spec.new_session;
+  prepared.control = theirs.get();
+
+  // init must not run a handler of ours, nor die of a signal before it ignores them.
+  sigset_t all;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &prepared.signal_mask);
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  if (pid == 0) {
+    ::close(ours.get());  // else init would hold its own control socket open and never see us die
+    init::run(prepared);
+  }
+  const int code = errno;
+  ::sigprocmask(SIG_SETMASK, &prepared.signal_mask, nullptr);
+  if (pid < 0) {
+    errno = code;
+    return fail_errno("cannot make a pid namespace for the jail",
+                      code == EPERM ? "netjail needs root here: sudo netjail run ..." : "");
+  }
+  return Child(pid, std::move(ours), spec);
+}
+
+Child::~Child() {
+  if (!control_) return;  // moved from
+  kill();
+  reap();
+}
+
+void Child::kill() {
+  if (!reaped_) ::kill(pid_, SIGKILL);
+}
+
+void Child::reap() {
+  if (reaped_) return;
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
+  reaped_ = true;
+}
+
+Result<JailSockets> Child::receive_sockets() {
+  NJ_TRY_AS(const bool ready, wait_readable(control_.get(), kSetUpTimeout));
+  if (!ready) return fail("the jail's first process does not answer");
+  Message message{};
+  iovec part{&message, sizeof message};
+  std::array<int, 6> fds{};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = space;
+  header.msg_controllen = sizeof space;
+  const ssize_t got = ::recvmsg(control_.get(), &header, MSG_CMSG_CLOEXEC);
+  if (got != static_cast<ssize_t>(sizeof message)) return fail("the jail's first process died during set-up");
+  if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
+
+  std::vector<Fd> received;
+  for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
+    if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    std::memcpy(fds.data(), CMSG_DATA(at), count * sizeof(int));
+    for (std::size_t i = 0; i < count; ++i) received.emplace_back(fds[i]);
+  }
+  const bool ipv6 = (message.value & 1) != 0;
+  const bool listen = (message.value & 2) != 0;
+  if (received.size() != 3u + (ipv6 ? 1u : 0u) + (listen ? 2u : 0u))
+    return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");
+  std::size_t next = 0;
+  JailSockets sockets;
+  sockets.netns = std::move(received[next++]);
+  sockets.route = std::move(received[next++]);
+  sockets.raw = std::move(received[next++]);
+  if (ipv6) sockets.raw_ipv6 = std::move(received[next++]);
+  if (listen) {
+    sockets.udp = std::move(received[next++]);
+    sockets.tcp = std::move(received[next++]);
+  }
+  return sockets;
+}
+
+Status Child::wait_ready() {
+  NJ_TRY_AS(const bool ready, wait_readable(control_.get(), kSetUpTimeout));
+  if (!ready) return fail("the jail's first process does not answer");
+  NJ_TRY_AS(const auto event, read_event());
+  if (!event) return fail("the jail's first process died during set-up");
+  if (event->kind != ChildEvent::Kind::ready) return std::unexpected(describe_failure(*event));
+  return {};
+}
+
+Status Child::go() {
+  const Message message{init::kGoMessage, 0, 0, 0};
+  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0) return fail_errno("cannot start the program");
+  return {};
+}
+
+void Child::send_signal(int signal) {
+  const Message message{init::kSignalMessage, signal, 0, 0};
+  ::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+Result<std::optional<ChildEvent>> Child::read_event() {
+  Message message{};
+  ssize_t got = 0;
+  do got = ::recv(control_.get(), &message, sizeof message, 0);
+  while (got < 0 && errno == EINTR);
+  if (got < 0 && errno != ECONNRESET) return fail_errno("cannot read from the jail's first process");
+  if (got != static_cast<ssize_t>(sizeof message)) return std::nullopt;
+  return to_event(message);
+}
+
+Error Child::describe_failure(const ChildEvent& event) const {
+  Error error;
+  error.code = event.code;
+  if (event.kind == ChildEvent::Kind::exec_failed) {
+    const bool missing = event.code == ENOENT || event.code == ENOTDIR;
+    error.what = "cannot run " + command_;
+    error.status = missing ? 127 : 126;
+    if (missing) error.hint = "is it installed, and is it in the PATH of the user inside?";
+    return error;
+  }
+  const auto step = static_cast<init::Step>(event.value);
+  error.what = std::string("cannot ") + init::step_name(step);
+  if (step == init::Step::mount && static_cast<std::size_t>(event.detail) < mounts_.size()) {
+    static constexpr std::array kNames{"/proc", "/sys", "/dev", "", "", "", "/sys/fs/cgroup"};
+    const MountStep& mount = mounts_[static_cast<std::size_t>(event.detail)];
+    error.what += " " + (mount.target.empty() ? kNames[static_cast<std::size_t>(mount.kind)] : mount.target) + " in the jail";
+  }
+  if (step == init::Step::cwd) {
+    error.what += " " + cwd_;
+    error.hint = "the program's user must be able to enter it: cd somewhere else first";
+  }
+  if (event.code == EPERM && step <= init::Step::mount)
+    error.hint = "netjail needs root here; inside a container it needs CAP_SYS_ADMIN and CAP_NET_ADMIN";
+  return error;
+}
+
+}  // namespace netjail

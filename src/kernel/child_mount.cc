@@ -1,0 +1,134 @@
+// The mounts of the jail. Runs in init, before exec: no allocation.
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "child_init.h"
+
+namespace netjail::init {
+namespace {
+
+constexpr const char* kStage = "/proc";  // always there, and covered by a fresh proc in the end
+constexpr unsigned long kQuiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+bool remount_read_only(const char* target) {
+  // The flags that the mount has already must be repeated: one locked by the kernel may not be taken away.
+  return ::mount(nullptr, target, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
+}
+
+bool bind(const char* source, const char* target) { return ::mount(source, target, nullptr, MS_BIND, nullptr) == 0; }
+
+bool make_file(const char* path, const char* text, std::size_t size) {
+  const int fd = ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (fd < 0) return false;
+  const bool done = ::write(fd, text, size) == static_cast<ssize_t>(size);
+  ::fchmod(fd, 0644);
+  ::close(fd);
+  return done;
+}
+
+bool mount_file(const MountStep& step) {
+  static int number = 0;
+  char path[64];
+  std::snprintf(path, sizeof path, "%s/file%d", kStage, number++);
+  if (!make_file(path, step.text.data(), step.text.size())) return false;
+  return bind(path, step.target.c_str()) && remount_read_only(step.target.c_str());
+}
+
+bool mount_proc() {
+  ::umount2(kStage, MNT_DETACH);  // the stage; binds taken from it stay
+  return ::mount("proc", "/proc", "proc", kQuiet, nullptr) == 0;
+}
+
+bool bind_device(const char* stage, const char* name) {
+  char source[64];
+  char target[96];
+  std::snprintf(source, sizeof source, "/dev/%s", name);
+  std::snprintf(target, sizeof target, "%s/%s", stage, name);
+  if (!make_file(target, "", 0)) return false;
+  return bind(source, target);
+}
+
+// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like (THREATS.md section 8): only nodes
+// that reach nothing. The terminals stay those of the host, so that ttyname(3) works.
+bool mount_devices() {
+  char stage[64];
+  std::snprintf(stage, sizeof stage, "%s/dev", kStage);
+  if (::mkdir(stage, 0755) != 0 || ::mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") != 0) return false;
+  for (const char* name : {"null", "zero", "full", "random", "urandom", "tty"})
+    if (!bind_device(stage, name)) return false;
+  struct Link {
+    const char* name;
+    const char* target;
+  };
+  for (const Link& link : {Link{"fd", "/proc/self/fd"}, Link{"stdin", "/proc/self/fd/0"}, Link{"stdout", "/proc/self/fd/1"},
+                           Link{"stderr", "/proc/self/fd/2"}, Link{"ptmx", "pts/ptmx"}}) {
+    char path[96];
+    std::snprintf(path, sizeof path, "%s/%s", stage, link.name);
+    if (::symlink(link.target, path) != 0) return false;
+  }
+  char path[96];
+  std::snprintf(path, sizeof path, "%s/pts", stage);
+  if (::mkdir(path, 0755) != 0 || ::mount("/dev/pts", path, nullptr, MS_BIND, nullptr) != 0) {
+    if (errno != ENOENT) return false;
+  }
+  std::snprintf(path, sizeof path, "%s/shm", stage);
+  if (::mkdir(path, 01777) != 0 || ::mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0) return false;
+  return ::mount(stage, "/dev", nullptr, MS_MOVE, nullptr) == 0;
+}
+
+bool mount_cgroup() {
+  // The stage holds the host's tree while sysfs is mounted over it.
+  char stage[64];
+  std::snprintf(stage, sizeof stage, "%s/cgroup", kStage);
+  return ::mount(stage, "/sys/fs/cgroup", nullptr, MS_MOVE, nullptr) == 0;
+}
+
+bool mount_sysfs() {
+  char stage[64];
+  std::snprintf(stage, sizeof stage, "%s/cgroup", kStage);
+  if (::mkdir(stage, 0755) != 0) return false;
+  // Not there (no cgroup file system): nothing to keep. MountStep::cgroup is then not in the plan.
+  if (::mount("/sys/fs/cgroup", stage, nullptr, MS_BIND | MS_REC, nullptr) == 0) {
+    // Every hierarchy below, too: uid 0 could write a release_agent of version 1 (CVE-2022-0492).
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    if (::mount_setattr(AT_FDCWD, stage, AT_RECURSIVE, &attributes, sizeof attributes) != 0) return false;
+  }
+  return ::mount("sysfs", "/sys", "sysfs", kQuiet | MS_RDONLY, nullptr) == 0;
+}
+
+bool mount_read_only(const char* target) {
+  if (!bind(target, target)) return errno == ENOENT;
+  return remount_read_only(target);
+}
+
+}  // namespace
+
+bool prepare_mounts() {
+  return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") == 0;
+}
+
+bool mount_step(const MountStep& step) {
+  switch (step.kind) {
+    case MountStep::Kind::proc: return mount_proc();
+    case MountStep::Kind::sysfs: return mount_sysfs();
+    case MountStep::Kind::devices: return mount_devices();
+    case MountStep::Kind::file: return mount_file(step);
+    case MountStep::Kind::empty:
+      return ::mount("tmpfs", step.target.c_str(), "tmpfs", kQuiet | MS_RDONLY, "mode=0755") == 0 || errno == ENOENT;
+    case MountStep::Kind::read_only: return mount_read_only(step.target.c_str());
+    case MountStep::Kind::cgroup: return mount_cgroup();
+  }
+  errno = EINVAL;
+  return false;
+}
+
+}  // namespace netjail::init

@@ -1,0 +1,216 @@
+#include "netjail/kernel/link.h"
+
+#include <arpa/inet.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace netjail {
+namespace {
+
+constexpr std::array<std::uint8_t, 6> kMac{0x02, 0x6e, 0x6a, 0x61, 0x69, 0x6c};  // "njail", locally administered
+constexpr std::uint8_t kAddrGenNone = 1;                                         // IN6_ADDR_GEN_MODE_NONE
+constexpr int kIpv4DevconfForwarding = 1;                                        // IPV4_DEVCONF_FORWARDING
+
+std::uint8_t address_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
+
+void append_common(MessageBuffer& messages, const std::string& name, std::uint32_t mtu) {
+  messages.put_string(IFLA_IFNAME, name);
+  messages.put(IFLA_ADDRESS, kMac.data(), kMac.size());
+  messages.put_u32(IFLA_MTU, mtu);
+  messages.put_u32(IFLA_NUM_TX_QUEUES, 1);
+  messages.put_u32(IFLA_NUM_RX_QUEUES, 1);
+}
+
+// Attributes of `message` behind its family header; `visit(type, data, size)`.
+template <class Header, class Visit>
+void each_attribute(const nlmsghdr* message, Visit visit) {
+  if (message->nlmsg_len < NLMSG_LENGTH(sizeof(Header))) return;
+  const auto* at = static_cast<const char*>(NLMSG_DATA(message)) + NLMSG_ALIGN(sizeof(Header));
+  std::size_t left = message->nlmsg_len - NLMSG_LENGTH(sizeof(Header));
+  while (left >= sizeof(rtattr)) {
+    rtattr attribute;
+    std::memcpy(&attribute, at, sizeof attribute);
+    if (attribute.rta_len < sizeof(rtattr) || attribute.rta_len > left) return;
+    visit(attribute.rta_type & ~NLA_F_NESTED, at + sizeof(rtattr), attribute.rta_len - sizeof(rtattr));
+    const std::size_t step = std::min<std::size_t>(RTA_ALIGN(attribute.rta_len), left);
+    at += step;
+    left -= step;
+  }
+}
+
+template <class T>
+T value_at(const char* data, std::size_t size) {
+  T value{};
+  std::memcpy(&value, data, std::min(size, sizeof value));
+  return value;
+}
+
+Result<LinkInfo> get_link(Netlink& route, MessageBuffer& messages, const std::string& what) {
+  LinkInfo info;
+  NJ_TRY(route.request(messages, what, [&info](const nlmsghdr* message) {
+    if (message->nlmsg_type != RTM_NEWLINK) return;
+    info.index = static_cast<std::uint32_t>(static_cast<const ifinfomsg*>(NLMSG_DATA(message))->ifi_index);
+    each_attribute<ifinfomsg>(message, [&info](int type, const char* data, std::size_t size) {
+      if (type == IFLA_MTU) info.mtu = value_at<std::uint32_t>(data, size);
+      if (type == IFLA_IFNAME) info.name = std::string(data, strnlen(data, size));
+    });
+  }));
+  return info;
+}
+
+}  // namespace
+
+void append_veth(MessageBuffer& messages, const Veth& veth) {
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = static_cast<int>(veth.index);
+  header.ifi_flags = IFF_UP | IFF_NOARP;
+  header.ifi_change = IFF_UP | IFF_NOARP;
+  messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, header);
+  append_common(messages, veth.name, veth.mtu);
+  const auto info = messages.open_nest(IFLA_LINKINFO);
+  messages.put_string(IFLA_INFO_KIND, "veth");
+  const auto data = messages.open_nest(IFLA_INFO_DATA);
+  const auto peer = messages.open_nest(VETH_INFO_PEER);
+  // The peer cannot be created up: veth_open wants the other end, which is not tied to it yet.
+  ifinfomsg peer_header{};
+  peer_header.ifi_family = AF_UNSPEC;
+  peer_header.ifi_index = static_cast<int>(veth.peer_index);
+  peer_header.ifi_flags = IFF_NOARP;
+  peer_header.ifi_change = IFF_NOARP;
+  messages.append(&peer_header, sizeof peer_header);
+  append_common(messages, veth.peer_name, veth.mtu);
+  messages.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(veth.peer_netns));
+  messages.close_nest(peer);
+  messages.close_nest(data);
+  messages.close_nest(info);
+}
+
+void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwarding) {
+  // Two messages: the kernel handles the flags of one before its IFLA_AF_SPEC.
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = static_cast<int>(index);
+  messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, header);
+  const auto spec = messages.open_nest(IFLA_AF_SPEC);
+  if (forwarding) {
+    const auto inet = messages.open_nest(AF_INET);
+    const auto conf = messages.open_nest(IFLA_INET_CONF);
+    messages.put_u32(kIpv4DevconfForwarding, 1);
+    messages.close_nest(conf);
+    messages.close_nest(inet);
+  }
+  const auto inet6 = messages.open_nest(AF_INET6);
+  messages.put_u8(IFLA_INET6_ADDR_GEN_MODE, kAddrGenNone);
+  messages.close_nest(inet6);
+  messages.close_nest(spec);
+
+  header.ifi_flags = IFF_UP;
+  header.ifi_change = IFF_UP;
+  messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, header);
+}
+
+void append_address(MessageBuffer& messages, std::uint32_t index, const Ip& ip) {
+  ifaddrmsg header{};
+  header.ifa_family = address_family(ip.family);
+  header.ifa_prefixlen = static_cast<std::uint8_t>(address_bits(ip.family));
+  header.ifa_flags = ip.family == Family::ipv6 ? IFA_F_NODAD : 0;
+  header.ifa_index = index;
+  messages.begin(RTM_NEWADDR, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, header);
+  messages.put(IFA_LOCAL, ip.bytes.data(), address_size(ip.family));
+  messages.put(IFA_ADDRESS, ip.bytes.data(), address_size(ip.family));
+}
+
+void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t index, bool exclusive) {
+  rtmsg header{};
+  header.rtm_family = address_family(prefix.base.family);
+  header.rtm_dst_len = prefix.length;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = RTPROT_STATIC;
+  header.rtm_scope = RT_SCOPE_LINK;
+  header.rtm_type = RTN_UNICAST;
+  const auto flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | (exclusive ? NLM_F_EXCL : 0));
+  messages.begin(RTM_NEWROUTE, flags, header);
+  messages.put(RTA_DST, prefix.base.bytes.data(), address_size(prefix.base.family));
+  messages.put_u32(RTA_OIF, index);
+}
+
+Result<LinkInfo> find_link(Netlink& route, const std::string& name) {
+  MessageBuffer messages;
+  messages.begin(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, ifinfomsg{});
+  messages.put_string(IFLA_IFNAME, name);
+  return get_link(route, messages, "cannot look up link " + name);
+}
+
+Result<LinkInfo> find_link(Netlink& route, std::uint32_t index) {
+  MessageBuffer messages;
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  messages.begin(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, header);
+  return get_link(route, messages, "cannot look up link " + std::to_string(index));
+}
+
+Result<std::optional<RouteInfo>> find_route(Netlink& route, const Ip& destination) {
+  rtmsg header{};
+  header.rtm_family = address_family(destination.family);
+  header.rtm_dst_len = static_cast<std::uint8_t>(address_bits(destination.family));
+  header.rtm_flags = RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE;
+  MessageBuffer messages;
+  messages.begin(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, header);
+  messages.put(RTA_DST, destination.bytes.data(), address_size(destination.family));
+  RouteInfo info;
+  bool found = false;
+  const auto done = route.transact(messages, [&](const nlmsghdr* message) {
+    if (message->nlmsg_type != RTM_NEWROUTE) return;
+    const auto* reply = static_cast<const rtmsg*>(NLMSG_DATA(message));
+    // An unreachable or blackhole entry answers with an error or its own type: no way out.
+    found = reply->rtm_type == RTN_UNICAST || reply->rtm_type == RTN_LOCAL;
+    info.length = reply->rtm_dst_len;
+    info.local = reply->rtm_type == RTN_LOCAL;
+    each_attribute<rtmsg>(message, [&info](int type, const char* data, std::size_t size) {
+      if (type == RTA_OIF) info.index = value_at<std::uint32_t>(data, size);
+      if (type == RTA_MULTIPATH && size >= sizeof(rtnexthop))
+        info.index = static_cast<std::uint32_t>(value_at<rtnexthop>(data, size).rtnh_ifindex);
+    });
+  });
+  if (!done) {
+    const int code = done.error().error.code;
+    if (code == ENETUNREACH || code == EHOSTUNREACH || code == EINVAL || code == EACCES) return std::nullopt;
+    Error error = done.error().error;
+    error.what = "cannot look up the route to " + to_string(destination);
+    return std::unexpected(std::move(error));
+  }
+  if (!found) return std::nullopt;
+  return info;
+}
+
+Result<std::vector<Ip>> list_addresses(Netlink& route) {
+  MessageBuffer messages;
+  messages.begin(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, ifaddrmsg{});
+  std::vector<Ip> out;
+  NJ_TRY(route.request(messages, "cannot list the host's addresses", [&out](const nlmsghdr* message) {
+    if (message->nlmsg_type != RTM_NEWADDR) return;
+    const auto* header = static_cast<const ifaddrmsg*>(NLMSG_DATA(message));
+    if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) return;
+    const Family family = header->ifa_family == AF_INET ? Family::ipv4 : Family::ipv6;
+    std::optional<Ip> address;
+    std::optional<Ip> local;
+    each_attribute<ifaddrmsg>(message, [&](int type, const char* data, std::size_t size) {
+      if (size != address_size(family)) return;
+      const auto* octets = reinterpret_cast<const std::uint8_t*>(data);
+      if (type == IFA_ADDRESS) address = make_ip(family, {octets, size});
+      if (type == IFA_LOCAL) local = make_ip(family, {octets, size});
+    });
+    if (local ? local : address) out.push_back(local ? *local : *address);
+  }));
+  return out;
+}
+
+}  // namespace netjail

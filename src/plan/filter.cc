@@ -1,0 +1,197 @@
+// Policy -> the router's ruleset. The order of chain "forward" is the order of blame of decide().
+#include <algorithm>
+
+#include "netjail/plan/plan.h"
+
+namespace netjail {
+namespace {
+
+using namespace nft;
+
+constexpr std::uint32_t kLogSnaplen = 128;  // octets: enough for IPv6 with extension headers and ports
+// Log lines a second and rule: a flood must not drown the terminal or the supervisor; the counters still see all.
+constexpr std::uint32_t kLogRate = 100;
+constexpr std::uint32_t kLogBurst = 200;
+
+std::string chain_of(std::string_view id) { return "refuse-" + std::string(id); }
+
+// Adds the sets of `addresses` under `name`; the matches of one family, or nothing when it has no address there.
+class SetMaker {
+ public:
+  explicit SetMaker(Ruleset& ruleset) : ruleset_(ruleset) {}
+
+  std::optional<std::vector<Expression>> addresses(const std::string& name, const AddressSet& set, Family family) {
+    std::vector<AddressRange> ranges = set.ranges(family);
+    if (ranges.empty()) return std::nullopt;
+    std::vector<Expression> matches{NfProto{family}};
+    static const AddressSet kEverything = AddressSet::everything();
+    if (ranges == kEverything.ranges(family)) return matches;
+    const bool v4 = family == Family::ipv4;
+    const std::string set_name = name + (v4 ? "-ipv4" : "-ipv6");
+    add({set_name, v4 ? KeyType::ipv4_addr : KeyType::ipv6_addr, std::move(ranges), {}});
+    matches.push_back(DaddrIn{family, set_name});
+    return matches;
+  }
+
+  // One list of matches for each protocol that `services` select; ports of one protocol share a set.
+  std::vector<std::vector<Expression>> services(const std::string& name, const std::vector<Service>& services,
+                                                Family family) {
+    if (services.empty()) return {{}};
+    std::vector<std::vector<Expression>> out;
+    std::map<std::uint8_t, std::vector<PortInterval>> ports;
+    for (const Service& service : services) {
+      if (!service.protocol) return {{}};  // every protocol
+      const std::uint8_t protocol = *service.protocol;
+      if (service.ports) {
+        ports[protocol].push_back({service.ports->first, service.ports->last});
+      } else if (service.icmp_type) {
+        // Of ICMP only the own family's is real: the other's number in this family is a protocol of its own.
+        const Family icmp_family = protocol == kIcmp ? Family::ipv4 : Family::ipv6;
+        if (icmp_family == family) out.push_back({L4Proto{protocol}, IcmpType{family, *service.icmp_type}});
+      } else {
+        out.push_back({L4Proto{protocol}});
+      }
+    }
+    for (auto& [protocol, intervals] : ports) {
+      merge(intervals);
+      if (intervals.size() == 1 && intervals[0].first == intervals[0].last) {
+        out.push_back({L4Proto{protocol}, Dport{intervals[0].first}});
+        continue;
+      }
+      const std::string set_name = name + "-" + protocol_name(protocol);
+      add({set_name, KeyType::inet_service, {}, intervals});
+      out.push_back({L4Proto{protocol}, DportIn{set_name}});
+    }
+    return out;
+  }
+
+ private:
+  static void merge(std::vector<PortInterval>& intervals) {
+    std::ranges::sort(intervals);
+    std::vector<PortInterval> merged;
+    for (const PortInterval& next : intervals) {
+      if (!merged.empty() && next.first <= merged.back().last + 1)
+        merged.back().last = std::max(merged.back().last, next.last);
+      else
+        merged.push_back(next);
+    }
+    intervals = std::move(merged);
+  }
+
+  void add(Set set) {
+    const auto same = [&set](const Set& other) { return other.name == set.name; };
+    if (std::ranges::none_of(ruleset_.sets, same)) ruleset_.sets.push_back(std::move(set));
+  }
+
+  Ruleset& ruleset_;
+};
+
+std::vector<Expression> joined(std::initializer_list<std::vector<Expression>> parts) {
+  std::vector<Expression> out;
+  for (const auto& part : parts) out.insert(out.end(), part.begin(), part.end());
+  return out;
+}
+
+// Counts, logs within limits and refuses what a rule denies.
+Chain refusal_chain(std::string_view id, bool log) {
+  Chain chain{chain_of(id), std::nullopt, {}};
+  chain.rules.push_back({{Counter{counter_name(id)}}, ""});
+  if (log) chain.rules.push_back({{Limit{kLogRate, kLogBurst}, Log{kLogGroup, std::string(id), kLogSnaplen}}, ""});
+  chain.rules.push_back({{Goto{"refuse"}}, ""});
+  return chain;
+}
+
+// Multicast, broadcast and the like never reach the forward hook.
+Chain prerouting_chain(SetMaker& sets) {
+  Chain chain{"prerouting", BaseChain{false, Hook::prerouting, -150, false}, {}};
+  chain.rules.push_back({{IifName{std::string(kJailInterface), true}, Accept{}}, "only the jail is judged here"});
+  chain.rules.push_back({{CtMark{kGenerationMark}, Accept{}}, "admitted flow"});
+  for (const Family family : kFamilies) {
+    auto matches = sets.addresses("unroutable", unroutable_addresses(), family);
+    if (matches) chain.rules.push_back({joined({*matches, {Goto{chain_of(kUnroutableRule)}}}), ""});
+  }
+  return chain;
+}
+
+void add_rule(Chain& forward, SetMaker& sets, const netjail::Rule& rule, const std::vector<Expression>& verdict) {
+  for (const Family family : kFamilies) {
+    const auto addresses = sets.addresses(rule.id, rule.addresses, family);
+    if (!addresses) continue;
+    for (const auto& service : sets.services(rule.id, rule.services, family))
+      forward.rules.push_back({joined({*addresses, service, verdict}), rule.text.substr(0, 100)});
+  }
+}
+
+Chain forward_chain(SetMaker& sets, const Policy& policy) {
+  const std::string jail(kJailInterface);
+  const std::string uplink(kUplinkInterface);
+  Chain chain{"forward", BaseChain{false, Hook::forward, 0, true}, {}};
+  auto& rules = chain.rules;
+
+  // Two rules carry nearly every packet. There is no "established: accept" for the jail's direction: the mark says that
+  // this generation of the policy admitted the flow (SECURITY.md promise on withdrawn permissions).
+  rules.push_back({{IifName{jail}, CtMark{kGenerationMark}, CtState{kNew | kEstablished}, Accept{}}, "admitted flow"});
+  rules.push_back({{IifName{uplink}, CtDirection{true}, CtState{kEstablished}, Accept{}}, "replies"});
+  for (const std::uint8_t icmp : {kIcmp, kIcmp6})
+    rules.push_back({{IifName{uplink}, CtState{kRelated}, L4Proto{icmp}, Accept{}}, "ICMP errors about admitted flows"});
+  rules.push_back({{IifName{jail, true}, Counter{"unsolicited"}, Drop{}}, "nothing comes in by itself"});
+
+  rules.push_back({{CtState{kInvalid | kRelated | kUntracked}, Counter{"invalid"}, Drop{}}, ""});
+  rules.push_back({{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "source is not the jail's address"});
+
+  for (const Family family : kFamilies) {
+    if (const auto host = sets.addresses("host", policy.host, family))
+      rules.push_back({joined({*host, {Goto{chain_of(kHostRule)}}}), "the host's own addresses"});
+  }
+  for (const netjail::Rule& rule : policy.rules)
+    if (rule.action == Action::deny) add_rule(chain, sets, rule, {Goto{chain_of(rule.id)}});
+  for (const netjail::Rule& rule : policy.rules)
+    if (rule.action == Action::allow)
+      add_rule(chain, sets, rule, {Counter{counter_name(rule.id)}, SetCtMark{kGenerationMark}, Accept{}});
+  for (const Family family : kFamilies) {
+    if (const auto local = sets.addresses("local", local_addresses(), family))
+      rules.push_back({joined({*local, {Goto{chain_of(kLocalRule)}}}), "local addresses that no rule names"});
+  }
+  rules.push_back({{Goto{chain_of(kDefaultRule)}}, "nothing allows it"});
+  return chain;
+}
+
+}  // namespace
+
+std::string counter_name(std::string_view rule_id) { return "rule-" + std::string(rule_id); }
+
+nft::Ruleset make_filter(const Policy& policy) {
+  Ruleset ruleset;
+  ruleset.table = kTable;
+  SetMaker sets(ruleset);
+
+  Chain refuse{"refuse", std::nullopt, {}};
+  if (policy.refuse == Refuse::reject) {
+    refuse.rules.push_back({{L4Proto{kTcp}, RejectTcpReset{}}, ""});
+    refuse.rules.push_back({{RejectAdmin{}}, ""});
+  }
+  refuse.rules.push_back({{Drop{}}, ""});
+  ruleset.chains.push_back(std::move(refuse));
+
+  for (const std::string_view name : {"invalid", "spoofed", "unsolicited"}) ruleset.counters.push_back({std::string(name)});
+  const auto refusal = [&](std::string_view id) {
+    ruleset.counters.push_back({counter_name(id)});
+    ruleset.chains.push_back(refusal_chain(id, policy.log_denied));
+  };
+  for (const std::string_view id : {kDefaultRule, kLocalRule, kUnroutableRule}) refusal(id);
+  if (!policy.host.empty()) refusal(kHostRule);
+  for (const netjail::Rule& rule : policy.rules) {
+    if (rule.action == Action::deny)
+      refusal(rule.id);
+    else
+      ruleset.counters.push_back({counter_name(rule.id)});
+  }
+
+  ruleset.chains.push_back(prerouting_chain(sets));
+  // Nothing listens in the router.
+  ruleset.chains.push_back({"input", BaseChain{false, Hook::input, 0, true}, {}});
+  ruleset.chains.push_back(forward_chain(sets, policy));
+  return ruleset;
+}
+
+}  // namespace netjail

@@ -1,0 +1,99 @@
+#include <algorithm>
+
+#include "netjail/base/text.h"
+#include "netjail/plan/plan.h"
+
+namespace netjail {
+namespace {
+
+// glibc's own list when PATH is unset (confstr _CS_PATH).
+constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
+
+std::vector<std::string> exec_candidates(const Caller& caller, const std::map<std::string, std::string>& environment) {
+  const std::string& program = caller.command.front();
+  if (program.find('/') != std::string::npos) return {program};
+  const auto path = environment.find("PATH");
+  std::vector<std::string> out;
+  for (const std::string_view folder : split(path == environment.end() ? kDefaultPath : std::string_view(path->second), ':'))
+    out.push_back((folder.empty() ? std::string(".") : std::string(folder)) + "/" + program);
+  return out;
+}
+
+std::string resolv_conf(const HostFacts& host) {
+  std::string text = "# Made by netjail: the supervisor answers here.\nnameserver 127.0.0.1\n";
+  if (!host.search.empty()) text += "search " + join(host.search, " ") + "\n";
+  if (!host.resolv_options.empty()) text += "options " + join(host.resolv_options, " ") + "\n";
+  return text;
+}
+
+// Name look-ups go to files and DNS alone: mdns, resolve, nis, sss and the like ask daemons outside the jail.
+std::string nsswitch(const std::string& original) {
+  std::string text;
+  for (const std::string_view line : split(original, '\n')) {
+    if (trim(line).starts_with("hosts:")) continue;
+    if (!line.empty()) text.append(line).append("\n");
+  }
+  return text + "hosts: files dns\n";
+}
+
+std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std::uint32_t uid) {
+  std::vector<Mount> mounts;
+  if (policy.dns == DnsChoice::policy) {
+    // Without the file glibc asks 127.0.0.1 anyway (resolv.conf(5)).
+    if (!host.resolv_conf_target.empty()) mounts.push_back(MountFile{host.resolv_conf_target, resolv_conf(host)});
+    if (!host.nsswitch.empty()) mounts.push_back(MountFile{"/etc/nsswitch.conf", nsswitch(host.nsswitch)});
+    if (host.nscd_socket) mounts.push_back(MountEmpty{"/run/nscd"});
+  }
+  if (uid == 0) mounts.push_back(MountDevices{});
+  mounts.push_back(MountSysfs{});
+  if (host.cgroup_mount) mounts.push_back(MountCgroup{});
+  mounts.push_back(MountProc{});
+  // uid 0 owns core_pattern, sysrq and the like even without a capability: the kernel compares the id (THREATS.md 8).
+  if (uid == 0)
+    for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs"})
+      mounts.push_back(MountReadOnly{path});
+  return mounts;
+}
+
+ChildPlan make_child(const Policy& policy, const HostFacts& host, const Caller& caller) {
+  ChildPlan child;
+  std::map<std::string, std::string> environment = caller.environment;
+  for (const auto& [name, value] : policy.environment) environment[name] = value;
+  environment["NETJAIL"] = policy.name;
+  for (const auto& [name, value] : environment) child.environment.push_back(name + "=" + value);
+  child.command = caller.command;
+  if (!caller.command.empty()) child.candidates = exec_candidates(caller, environment);
+  child.cwd = caller.cwd;
+  child.uid = caller.uid;
+  child.gid = caller.gid;
+  child.groups = caller.groups;
+  child.keep_fds = caller.keep_fds;
+  child.seccomp_families = policy.seccomp_families;
+  child.mounts = make_mounts(policy, host, caller.uid);
+  return child;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& caller) {
+  policy.host = host.addresses;
+  Plan plan;
+  plan.name = policy.name;
+  plan.uplink = make_uplink(policy, host);
+  const bool up = plan.uplink.kind == UplinkPlan::Kind::host;
+  if (up && host.uplinks.empty())
+    return fail("the host has no route to anything that profile " + policy.name + " opens",
+                "connect the host (ip route shows no default route), or run with --profile offline");
+  plan.resolver.listen = policy.dns == DnsChoice::policy;
+  plan.resolver.forward = plan.resolver.listen && up;
+  if (plan.resolver.forward && !host.has_resolver)
+    return fail("the host has no resolver: /etc/resolv.conf names no server",
+                "add a nameserver line there, or set dns = \"none\" in [network] of the profile");
+  plan.router.ruleset = make_filter(policy);
+  plan.proof = make_proof(policy, plan.uplink.ipv6);
+  plan.child = make_child(policy, host, caller);
+  plan.policy = std::move(policy);
+  return plan;
+}
+
+}  // namespace netjail

@@ -1,0 +1,116 @@
+// The host's side of the plan: the constant table, the guards, the sysctls, the address pools.
+#include <algorithm>
+
+#include "netjail/base/format.h"
+#include "netjail/plan/plan.h"
+
+namespace netjail {
+namespace {
+
+using namespace nft;
+
+const std::string kAnyJail = std::string(kHostInterfacePrefix) + "*";
+constexpr std::int32_t kBeforeFilter = -10;  // before the filter chains of ufw, firewalld and iptables
+constexpr std::int32_t kSrcnat = 100;
+
+// Names no jail: the same text whatever runs (DESIGN.md section 2). Loss of this table cuts the jails off, it opens
+// nothing: the filter is in each jail's router.
+Ruleset host_table() {
+  Ruleset table;
+  table.table = kTable;
+  table.chains.push_back({"input",
+                          BaseChain{false, Hook::input, kBeforeFilter, false},
+                          {{{IifName{kAnyJail}, L4Proto{kTcp}, RejectTcpReset{}}, "no service of the host"},
+                           {{IifName{kAnyJail}, RejectAdmin{}}, "no service of the host"}}});
+  table.chains.push_back({"forward",
+                          BaseChain{false, Hook::forward, kBeforeFilter, false},
+                          {{{IifName{kAnyJail}, OifName{kAnyJail}, Drop{}}, "jails do not see each other"},
+                           {{IifName{kAnyJail}, CtStatusDnat{}, Drop{}}, "no published port of a container"}}});
+  table.chains.push_back({"postrouting",
+                          BaseChain{true, Hook::postrouting, kSrcnat, false},
+                          {{{IifName{kAnyJail}, OifName{kAnyJail, true}, Masquerade{true}}, ""}}});
+  return table;
+}
+
+// Forwarding switched on for the jails must not make the host a router for its neighbours.
+Ruleset guard(const std::string& interface, Family family) {
+  const std::string name = interface.empty() ? "all" : interface;
+  Ruleset table;
+  table.table = fmt::format("{}-guard-{}-{}", kTable, name, family == Family::ipv4 ? "ipv4" : "ipv6");
+  std::vector<Expression> expressions;
+  if (interface.empty())
+    expressions.push_back(IifName{kAnyJail, true});
+  else
+    expressions.push_back(IifName{interface});
+  expressions.insert(expressions.end(), {OifName{kAnyJail, true}, NfProto{family},
+                                         CtState{kNew | kInvalid | kUntracked}, Drop{}});
+  table.chains.push_back({"forward",
+                          BaseChain{false, Hook::forward, kBeforeFilter, false},
+                          {{std::move(expressions), "forwarding is on for jails only"}}});
+  return table;
+}
+
+void plan_uplink(UplinkPlan& plan, const HostUplink& uplink, const HostFacts& host) {
+  if (uplink.forwarding) return;
+  const std::string dir = uplink.family == Family::ipv4 ? "net/ipv4/conf/" : "net/ipv6/conf/";
+  if (uplink.family == Family::ipv4) {
+    plan.guards.push_back(guard(uplink.interface, uplink.family));
+    plan.sysctls.push_back({dir + uplink.interface + "/forwarding", "1"});
+  } else if (host.ipv6_force_forwarding) {
+    plan.guards.push_back(guard(uplink.interface, uplink.family));
+    plan.sysctls.push_back({dir + uplink.interface + "/force_forwarding", "1"});
+  } else if (uplink.accept_ra == 1) {
+    // Before Linux 6.17 IPv6 forwards for all interfaces or none, and a router ignores advertisements unless told 2.
+    plan.sysctls.push_back({dir + uplink.interface + "/accept_ra", "2"});
+  }
+}
+
+}  // namespace
+
+UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
+  UplinkPlan plan;
+  plan.mtu = host.mtu;
+  plan.ipv6 = policy.ipv6;
+  // 10/8 first; then what people seldom route. The address is taken where the host has nothing but a default route.
+  for (const std::string_view pool : {"10.192.0.0/11", "172.24.0.0/14", "100.96.0.0/12", "198.18.0.0/16", "192.168.192.0/19"})
+    plan.pools.push_back(*parse_prefix(pool));
+  plan.pool_ipv6 = *parse_prefix("fd6e:6a00:6e6a::/64");
+  if (!policy.opens_anything() || policy.uplink == UplinkChoice::none) return plan;
+
+  plan.kind = UplinkPlan::Kind::host;
+  plan.ipv6 = policy.ipv6 && host.ipv6;
+  plan.host_table = host_table();
+  for (const HostUplink& uplink : host.uplinks)
+    if (uplink.family == Family::ipv4 || plan.ipv6) plan_uplink(plan, uplink, host);
+  if (plan.ipv6 && !host.ipv6_force_forwarding && !host.ipv6_all_forwarding) {
+    plan.guards.push_back(guard("", Family::ipv6));
+    plan.sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
+  }
+  plan.link_sysctls.push_back({"net/ipv4/conf/%s/forwarding", "1"});
+  if (plan.ipv6 && host.ipv6_force_forwarding) plan.link_sysctls.push_back({"net/ipv6/conf/%s/force_forwarding", "1"});
+  return plan;
+}
+
+std::vector<Ip> route_probes(const Policy& policy) {
+  constexpr std::size_t kMost = 64;  // each is one look-up at start-up; more would cost more than it finds
+  std::vector<Ip> probes;
+  for (const netjail::Rule& rule : policy.rules) {
+    if (rule.action != Action::allow) continue;
+    for (const Family family : kFamilies) {
+      const std::vector<AddressRange> ranges = rule.addresses.ranges(family);
+      if (ranges.size() <= kMost / 2 && !ranges.empty() && probes.size() + ranges.size() <= kMost) {
+        for (const AddressRange& range : ranges) probes.push_back(range.first);
+      } else if (!ranges.empty()) {
+        // Too many to ask for each: the first, the last, and what the default route serves.
+        probes.push_back(ranges.front().first);
+        probes.push_back(ranges.back().first);
+      }
+    }
+  }
+  std::ranges::sort(probes);
+  const auto rest = std::ranges::unique(probes);
+  probes.erase(rest.begin(), rest.end());
+  return probes;
+}
+
+}  // namespace netjail

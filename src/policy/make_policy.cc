@@ -1,0 +1,116 @@
+#include <algorithm>
+
+#include "netjail/base/text.h"
+#include "netjail/policy/policy.h"
+
+namespace netjail {
+namespace {
+
+AddressRange whole_family(Family family) { return range_of(make_prefix(Ip{family, {}}, 0)); }
+
+// Lies wholly inside the local addresses: whoever writes 10.0.0.0/8 means the local ones. 0.0.0.0/1, which
+// merely covers some, does not name them.
+bool names_local(const Prefix& prefix) {
+  return AddressSet({range_of(prefix)}).without(local_addresses()).empty();
+}
+
+// A deny rule means what it says, local addresses included; only "internet" is, here too, what is not local.
+AddressSet denied_addresses(const ProfileRule& rule) {
+  std::vector<AddressRange> ranges;
+  bool internet = false;
+  for (const auto& destination : rule.to) {
+    switch (destination.kind) {
+      case Destination::Kind::any: return AddressSet::everything();
+      case Destination::Kind::internet: internet = true; break;
+      case Destination::Kind::prefix: ranges.push_back(range_of(destination.prefix)); break;
+    }
+  }
+  const AddressSet written(std::move(ranges));
+  if (!internet) return written;
+  if (rule.local) return AddressSet::everything();
+  return written.united(AddressSet::everything().without(local_addresses()));
+}
+
+AddressSet allowed_addresses(const ProfileRule& rule, bool ipv6) {
+  std::vector<AddressRange> whole, trimmed;  // as written; without the local ones
+  for (const auto& destination : rule.to) {
+    if (destination.kind != Destination::Kind::prefix) {
+      for (const Family family : kFamilies) trimmed.push_back(whole_family(family));
+    } else if (names_local(destination.prefix)) {
+      whole.push_back(range_of(destination.prefix));
+    } else {
+      trimmed.push_back(range_of(destination.prefix));
+    }
+  }
+  AddressSet addresses(std::move(trimmed));
+  if (!rule.local) addresses = addresses.without(local_addresses());
+  addresses = addresses.united(AddressSet(std::move(whole))).without(unroutable_addresses());
+  return ipv6 ? addresses : addresses.without(AddressSet({whole_family(Family::ipv6)}));
+}
+
+// "allow internet https", "deny 203.0.113.0/24 25/tcp, ping".
+std::string rule_text(const ProfileRule& rule) {
+  std::vector<std::string> destinations;
+  for (const auto& destination : rule.to) {
+    if (!destination.text.empty()) {
+      destinations.push_back(destination.text);
+    } else if (destination.kind == Destination::Kind::prefix) {
+      destinations.push_back(to_string(destination.prefix));
+    } else {
+      destinations.push_back(destination.kind == Destination::Kind::any ? "any" : "internet");
+    }
+  }
+  std::vector<std::string> services = rule.service_texts;
+  if (services.empty()) {
+    for (const auto& service : rule.services) services.push_back(to_string(service));
+  }
+  std::string text = rule.action == Action::allow ? "allow " : "deny ";
+  text += join(destinations, ", ");
+  if (rule.local) text += " (local too)";
+  if (!services.empty()) text += ' ' + join(services, ", ");
+  return text;
+}
+
+}  // namespace
+
+Policy make_policy(const Profile& profile) {
+  Policy policy;
+  policy.name = profile.name;
+  policy.description = profile.description.value_or("");
+  policy.refuse = profile.refuse.value_or(Refuse::reject);
+  policy.ipv6 = profile.ipv6.value_or(true);
+  policy.uplink = profile.uplink.value_or(UplinkChoice::automatic);
+  policy.dns = profile.dns.value_or(DnsChoice::policy);
+  policy.seccomp_families =
+      profile.seccomp_families.value_or(std::vector<std::string>{"unix", "inet", "inet6", "netlink"});
+  policy.user = profile.user;
+  policy.groups = profile.groups;
+  policy.environment = profile.environment.value_or(std::map<std::string, std::string>{});
+  policy.log_denied = profile.log_denied.value_or(true);
+
+  std::size_t allows = 0, denies = 0;
+  for (const auto& written : profile.rules) {
+    const bool allow = written.action == Action::allow;
+    policy.rules.push_back({
+        .id = allow ? "allow-" + std::to_string(++allows) : "deny-" + std::to_string(++denies),
+        .action = written.action,
+        .addresses = allow ? allowed_addresses(written, policy.ipv6) : denied_addresses(written),
+        .services = written.services,
+        .text = rule_text(written),
+        .where = written.where,
+    });
+  }
+  return policy;
+}
+
+bool Policy::opens_anything() const {
+  AddressSet closed = host;
+  for (const auto& rule : rules) {
+    if (rule.action == Action::deny && rule.services.empty()) closed = closed.united(rule.addresses);
+  }
+  return std::ranges::any_of(rules, [&](const Rule& rule) {
+    return rule.action == Action::allow && !rule.addresses.without(closed).empty();
+  });
+}
+
+}  // namespace netjail

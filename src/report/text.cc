@@ -1,0 +1,68 @@
+#include "netjail/base/format.h"
+#include "netjail/base/text.h"
+#include "netjail/report/report.h"
+
+namespace netjail {
+namespace {
+
+constexpr std::size_t kMostLines = 20;  // of the summary; --json FILE has them all
+
+std::string remedy(const Plan& plan, const Flow& flow) {
+  const std::string spec = allow_spec(plan.policy, flow);
+  return spec.empty() ? "" : "--allow " + shell_quote(spec);
+}
+
+std::string plural(std::uint64_t count, std::string_view one, std::string_view many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+}  // namespace
+
+std::string render_refusal(const Plan& plan, const Refusal& refusal) {
+  std::string line = fmt::format("netjail: refused {}: {}", to_string(refusal.flow), describe_rule(plan.policy, refusal.rule));
+  if (const std::string spec = remedy(plan, refusal.flow); !spec.empty()) line += "; to open it: " + spec;
+  return line + "\n";
+}
+
+std::string render_refused_name(const Plan& plan, const RefusedName& refused) {
+  return fmt::format("netjail: refused to look up {}: profile {} opens nothing\n", refused.name, plan.name);
+}
+
+std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbose) {
+  const std::uint64_t refused = outcome.refused();
+  std::string out;
+  if (verbose) {
+    for (const Rule& rule : plan.policy.rules) {
+      if (rule.action != Action::allow) continue;
+      const auto found = outcome.admitted_by_rule.find(rule.id);
+      const std::uint64_t count = found == outcome.admitted_by_rule.end() ? 0 : found->second;
+      out += fmt::format("netjail: {} ({}): {}\n", rule.id, rule.text, plural(count, "connection", "connections"));
+    }
+    if (outcome.names_asked > 0) out += fmt::format("netjail: {} looked up\n", plural(outcome.names_asked, "name", "names"));
+    if (refused == 0) out += "netjail: nothing was refused\n";
+  }
+  if (refused == 0) return out;
+
+  out += fmt::format("netjail: profile {} refused {}:\n", plan.name, plural(refused, "attempt", "attempts"));
+  std::size_t lines = 0;
+  std::uint64_t told = 0;
+  for (const RefusedName& name : outcome.refused_names) {
+    told += name.count;
+    if (++lines > kMostLines) continue;
+    out += fmt::format("  {:>5}  look-up of {}  (the profile opens nothing)\n", fmt::format("{}x", name.count), name.name);
+  }
+  for (const Refusal& refusal : outcome.refusals) {
+    told += refusal.count;
+    if (++lines > kMostLines) continue;
+    const std::string spec = remedy(plan, refusal.flow);
+    out += fmt::format("  {:>5}  {}  ({}){}\n", fmt::format("{}x", refusal.count), to_string(refusal.flow),
+                       describe_rule(plan.policy, refusal.rule), spec.empty() ? "" : "  " + spec);
+  }
+  if (lines > kMostLines)
+    out += fmt::format("         ... and {} more destinations; --json FILE lists them\n", lines - kMostLines);
+  if (refused > told)
+    out += fmt::format("         ... and {} that came too fast to be listed one by one\n", plural(refused - told, "attempt", "attempts"));
+  return out;
+}
+
+}  // namespace netjail

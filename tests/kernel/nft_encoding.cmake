@@ -1,0 +1,1 @@
+netjail_test(kernel_nft_encoding kernel SOURCES nft_encoding.cc nft_fixture.cc MODULES kernel nft test_support)

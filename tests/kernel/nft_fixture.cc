@@ -1,0 +1,284 @@
+#include "nft_fixture.h"
+
+#include <doctest/doctest.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netinet/in.h>
+// After netinet/in.h:
+#include <linux/netfilter.h>
+
+#include <optional>
+
+#include "support/run.h"
+
+namespace netjail::test {
+namespace {
+
+using namespace nft;
+
+AddressRange range(const char* first, const char* last) { return {*parse_ip(first), *parse_ip(last)}; }
+
+Set set_v4(std::string name, std::vector<AddressRange> ranges) {
+  return {.name = std::move(name), .key = KeyType::ipv4_addr, .addresses = std::move(ranges)};
+}
+Set set_v6(std::string name, std::vector<AddressRange> ranges) {
+  return {.name = std::move(name), .key = KeyType::ipv6_addr, .addresses = std::move(ranges)};
+}
+Set set_ports(std::string name, std::vector<PortInterval> ports) {
+  return {.name = std::move(name), .key = KeyType::inet_service, .ports = std::move(ports)};
+}
+
+std::vector<Set> every_set() {
+  return {
+      set_v4("v4_mixed", {range("10.0.0.0", "10.255.255.255"), range("192.0.2.1", "192.0.2.1"),
+                          range("192.0.2.5", "192.0.2.9"), range("255.255.255.255", "255.255.255.255")}),
+      set_v4("v4_all", {range("0.0.0.0", "255.255.255.255")}),
+      set_v4("v4_low", {range("0.0.0.0", "0.0.0.7"), range("9.255.255.255", "10.0.0.0")}),
+      set_v4("v4_empty", {}),
+      set_v6("v6_mixed",
+             {range("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"), range("fe80::1", "fe80::ffff")}),
+      set_v6("v6_all", {range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")}),
+      set_ports("ports_mixed", {{80, 80}, {443, 443}, {8000, 8100}, {65535, 65535}}),
+      set_ports("ports_adjacent", {{80, 80}, {81, 81}, {90, 95}, {96, 99}}),
+      set_ports("ports_all", {{0, 65535}}),
+  };
+}
+
+std::vector<Rule> every_rule() {
+  return {
+      {{IifName{"eth0"}, Accept{}}, ""},
+      {{IifName{"eth0", true}, Accept{}}, ""},
+      {{IifName{"nj*"}, Accept{}}, ""},
+      {{IifName{"abcdefghijklmno"}, OifName{"abcdefghijklmn*"}, Drop{}}, ""},
+      {{OifName{"nj12*", true}, Return{}}, "not out of the jail's veth"},
+      {{OifName{"o"}, Accept{}}, ""},
+      {{NfProto{Family::ipv4}, DaddrIn{Family::ipv4, "v4_mixed"}, Counter{"allowed"}, Accept{}}, "an allow"},
+      {{NfProto{Family::ipv6}, DaddrIn{Family::ipv6, "v6_mixed"}, Accept{}}, ""},
+      {{L4Proto{kTcp}, DportIn{"ports_mixed"}, Accept{}}, ""},
+      {{L4Proto{kUdp}, Dport{53}, Accept{}}, ""},
+      {{L4Proto{47}, Drop{}}, ""},
+      {{L4Proto{kIcmp}, IcmpType{Family::ipv4, 8}, Accept{}}, ""},
+      {{L4Proto{kIcmp6}, IcmpType{Family::ipv6, 128}, Accept{}}, ""},
+      {{CtState{kInvalid}, Drop{}}, ""},
+      {{CtState{kEstablished | kRelated}, Accept{}}, ""},
+      {{CtState{kNew | kUntracked}, Return{}}, ""},
+      {{CtDirection{false}, Accept{}}, ""},
+      {{CtDirection{true}, Accept{}}, ""},
+      {{CtMark{0x4e4a0001}, Accept{}}, ""},
+      {{CtStatusDnat{}, Accept{}}, ""},
+      {{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "a spoofed source"},
+      {{Limit{50, 20}, Accept{}}, ""},
+      {{Limit{7, 0}, Accept{}}, ""},
+      {{Log{5, "WEB-OUT ", 128}}, ""},
+      {{Log{0, "", 0}}, ""},
+      {{SetCtMark{0x80000001}, Accept{}}, ""},
+      {{L4Proto{kTcp}, RejectTcpReset{}}, ""},
+      {{RejectAdmin{}}, ""},
+      {{NfProto{Family::ipv4}, Jump{"sub"}}, ""},
+      {{NfProto{Family::ipv6}, Goto{"sub"}}, std::string(128, 'c')},
+  };
+}
+
+class Dice {
+ public:
+  explicit Dice(std::mt19937& random) : random_(random) {}
+  std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>(random_() % n); }
+  bool coin() { return below(2) == 0; }
+  template <class T>
+  const T& pick(const std::vector<T>& of) {
+    return of[below(static_cast<std::uint32_t>(of.size()))];
+  }
+
+ private:
+  std::mt19937& random_;
+};
+
+// Sorted disjoint ranges over the whole space: some touch, some end with the space.
+std::vector<AddressRange> random_ranges(Dice& dice, Family family) {
+  std::vector<AddressRange> ranges;
+  std::uint64_t at = dice.below(4) == 0 ? 0 : dice.below(1U << 30);
+  const auto make = [&](std::uint64_t value) {
+    Ip ip{family, {}};
+    for (std::size_t i = 0; i < 4; ++i) ip.bytes[i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+    return ip;
+  };
+  for (std::uint32_t i = dice.below(12); i > 0 && at <= 0xffffffff; --i) {
+    const std::uint64_t last =
+        std::min<std::uint64_t>(at + (dice.coin() ? 0 : dice.below(1U << 28)), 0xffffffff);
+    ranges.push_back({make(at), make(last)});
+    if (family == Family::ipv6)  // the low octets too
+      for (std::size_t k = 4; k < 16; ++k) ranges.back().last.bytes[k] = 0xff;
+    at = last + 1 + (dice.below(3) == 0 ? 0 : dice.below(1U << 29));
+  }
+  return ranges;
+}
+
+std::vector<PortInterval> random_ports(Dice& dice) {
+  std::vector<PortInterval> ports;
+  std::uint32_t at = dice.coin() ? 0 : dice.below(3000);
+  for (std::uint32_t i = dice.below(10); i > 0 && at <= 65535; --i) {
+    const std::uint32_t last = std::min<std::uint32_t>(at + (dice.coin() ? 0 : dice.below(9000)), 65535);
+    ports.push_back({static_cast<std::uint16_t>(at), static_cast<std::uint16_t>(last)});
+    at = last + 1 + (dice.below(3) == 0 ? 0 : dice.below(20000));
+  }
+  return ports;
+}
+
+std::string random_interface(Dice& dice) {
+  std::string name;
+  const std::uint32_t octets = 1 + dice.below(dice.coin() ? 4 : 15);
+  for (std::uint32_t i = 0; i < octets; ++i) name += static_cast<char>('a' + dice.below(26));
+  if (dice.coin() && name.size() < 15) name += '*';
+  return name;
+}
+
+// The matches and statements in front of a verdict. An interdependent pair goes in together.
+void add_random(Dice& dice, const Ruleset& ruleset, std::vector<Expression>& out) {
+  const auto of_type = [&](KeyType key) {
+    std::vector<std::string> names;
+    for (const Set& set : ruleset.sets)
+      if (set.key == key) names.push_back(set.name);
+    return dice.pick(names);
+  };
+  const auto family = dice.coin() ? Family::ipv4 : Family::ipv6;
+  switch (dice.below(13)) {
+    case 0: return out.push_back(IifName{random_interface(dice), dice.coin()}), void();
+    case 1: return out.push_back(OifName{random_interface(dice), dice.coin()}), void();
+    case 2: return out.push_back(CtState{std::vector{1U, 2U, 6U, 8U, 64U, 79U}[dice.below(6)]}), void();
+    case 3: return out.push_back(CtDirection{dice.coin()}), void();
+    case 4: return out.push_back(CtMark{dice.below(0xffffffff)}), void();
+    case 5: return out.push_back(CtStatusDnat{}), void();
+    case 6: return out.push_back(Counter{dice.pick(ruleset.counters).name}), void();
+    case 7: return out.push_back(Limit{1 + dice.below(100000), dice.below(1000)}), void();
+    case 8:
+      return out.push_back(Log{static_cast<std::uint16_t>(dice.below(65536)), dice.coin() ? "NJ " : "",
+                               dice.below(300)}),
+             void();
+    case 9: return out.push_back(SetCtMark{dice.below(0xffffffff)}), void();
+    case 10:
+      out.push_back(NfProto{family});
+      out.push_back(
+          DaddrIn{family, of_type(family == Family::ipv4 ? KeyType::ipv4_addr : KeyType::ipv6_addr)});
+      return;
+    case 11:
+      out.push_back(L4Proto{std::vector<std::uint8_t>{kTcp, kUdp, kSctp, kDccp, kUdpLite}[dice.below(5)]});
+      if (dice.coin())
+        out.push_back(DportIn{of_type(KeyType::inet_service)});
+      else
+        out.push_back(Dport{static_cast<std::uint16_t>(dice.below(65536))});
+      return;
+    default:
+      out.push_back(L4Proto{family == Family::ipv4 ? kIcmp : kIcmp6});
+      out.push_back(IcmpType{family, static_cast<std::uint8_t>(dice.below(256))});
+  }
+}
+
+Expression random_verdict(Dice& dice, const std::vector<std::string>& chains) {
+  switch (dice.below(chains.empty() ? 4 : 6)) {
+    case 0: return Accept{};
+    case 1: return Drop{};
+    case 2: return Return{};
+    case 3: return RejectAdmin{};
+    case 4: return Jump{dice.pick(chains)};
+    default: return Goto{dice.pick(chains)};
+  }
+}
+
+}  // namespace
+
+Ruleset every_expression() {
+  Ruleset ruleset{.table = "t", .counters = {{"allowed"}, {"spoofed"}}, .sets = every_set(), .chains = {}};
+  ruleset.chains.push_back({.name = "sub", .base = {}, .rules = {{{Counter{"allowed"}, Drop{}}, ""}}});
+  ruleset.chains.push_back({.name = "empty", .base = {}, .rules = {}});
+  ruleset.chains.push_back({.name = "forward",
+                            .base = BaseChain{.hook = Hook::forward, .priority = -5, .drop = true},
+                            .rules = every_rule()});
+  ruleset.chains.push_back({.name = "out", .base = BaseChain{.hook = Hook::output}, .rules = {}});
+  ruleset.chains.push_back({.name = "masquerading",
+                            .base = BaseChain{.nat = true, .hook = Hook::postrouting, .priority = 100},
+                            .rules = {{{OifName{"up"}, Masquerade{true}}, ""}, {{Masquerade{false}}, ""}}});
+  return ruleset;
+}
+
+Ruleset random_ruleset(std::mt19937& random) {
+  Dice dice(random);
+  Ruleset ruleset{.table = "t", .counters = {{"c0"}, {"c1"}, {"c2"}}, .sets = {}, .chains = {}};
+  for (int i = 0; i < 2; ++i) {
+    ruleset.sets.push_back(set_v4("v4_" + std::to_string(i), random_ranges(dice, Family::ipv4)));
+    ruleset.sets.push_back(set_v6("v6_" + std::to_string(i), random_ranges(dice, Family::ipv6)));
+    ruleset.sets.push_back(set_ports("ports_" + std::to_string(i), random_ports(dice)));
+  }
+  std::vector<std::string> chains;
+  for (int i = 0; i < 4; ++i) {
+    Chain chain{.name = "chain_" + std::to_string(i), .base = {}, .rules = {}};
+    if (i == 3)
+      chain.base = BaseChain{.hook = static_cast<Hook>(1 + dice.below(3)),
+                             .priority = static_cast<std::int32_t>(dice.below(400)) - 200,
+                             .drop = dice.coin()};
+    for (std::uint32_t k = dice.below(8); k > 0; --k) {
+      Rule rule;
+      for (std::uint32_t n = dice.below(5); n > 0; --n) add_random(dice, ruleset, rule.expressions);
+      rule.expressions.push_back(random_verdict(dice, chains));
+      if (dice.coin()) rule.comment = "rule " + std::to_string(k);
+      chain.rules.push_back(std::move(rule));
+    }
+    chains.push_back(chain.name);
+    ruleset.chains.push_back(std::move(chain));
+  }
+  return ruleset;
+}
+
+Ruleset big_set(std::size_t count) {
+  std::vector<AddressRange> ranges;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t first = 0x0b000000 + i * 256;
+    const auto ip = [](std::size_t value) {
+      return make_ip(
+          Family::ipv4,
+          std::array{static_cast<std::uint8_t>(value >> 24), static_cast<std::uint8_t>(value >> 16),
+                     static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)});
+    };
+    ranges.push_back({ip(first), ip(first + i % 200)});
+  }
+  Ruleset ruleset{.table = "t", .counters = {}, .sets = {set_v4("big", std::move(ranges))}, .chains = {}};
+  ruleset.chains.push_back(
+      {.name = "forward",
+       .base = BaseChain{.hook = Hook::forward, .drop = true},
+       .rules = {{{NfProto{Family::ipv4}, DaddrIn{Family::ipv4, "big"}, Accept{}}, ""}}});
+  return ruleset;
+}
+
+Netlink open_netfilter(const NetworkNamespace& network) {
+  std::optional<Netlink> netlink;
+  const Status status = in_place(network.place(), [&]() -> Status {
+    NJ_TRY_AS(netlink, Netlink::open(NETLINK_NETFILTER));
+    return {};
+  });
+  REQUIRE_MESSAGE(status.has_value(), render_error(status.error()));
+  return std::move(*netlink);
+}
+
+NftAnswer nft_command(const NetworkNamespace& network, std::vector<std::string> arguments,
+                      std::string input) {
+  arguments.insert(arguments.begin(), "nft");
+  auto outcome =
+      run(network.place(), {.argv = std::move(arguments), .input = std::move(input), .deadline = 120s});
+  REQUIRE(outcome.has_value());
+  return {outcome->status, std::move(outcome->out), std::move(outcome->err)};
+}
+
+std::vector<std::string> dump(Netlink& netfilter, int message,
+                              const std::vector<std::pair<std::uint16_t, std::string>>& filter) {
+  MessageBuffer request;
+  const nfgenmsg header{.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0, .res_id = 0};
+  request.begin(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message), NLM_F_REQUEST | NLM_F_DUMP,
+                header);
+  for (const auto& [attribute, value] : filter) request.put_string(attribute, value);
+  std::vector<std::string> messages;
+  const Status status = netfilter.request(request, "dump", [&](const nlmsghdr* answer) {
+    messages.emplace_back(reinterpret_cast<const char*>(answer), answer->nlmsg_len);
+  });
+  REQUIRE_MESSAGE(status.has_value(), render_error(status.error()));
+  return messages;
+}
+
+}  // namespace netjail::test

@@ -1,0 +1,1 @@
+netjail_test(kernel_nft_text kernel SOURCES nft_text.cc MODULES nft)

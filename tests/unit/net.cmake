@@ -1,0 +1,1 @@
+netjail_test(unit_net quick SOURCES net.cc flow.cc MODULES net)

@@ -1,0 +1,1 @@
+netjail_test(unit_nft quick SOURCES nft.cc MODULES nft)

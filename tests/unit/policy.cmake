@@ -1,0 +1,1 @@
+netjail_test(unit_policy quick SOURCES policy.cc MODULES policy profile)

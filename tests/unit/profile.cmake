@@ -1,0 +1,3 @@
+netjail_test(unit_profile quick
+  SOURCES profile.cc profile_mistakes.cc profile_spec.cc profile_load.cc
+  MODULES profile os net base)
