@@ -7,6 +7,7 @@ namespace netjail::bench {
 
 struct Options {
   std::string netjail;
+  std::string profile;  // empty: the built-in small one
   std::string tools;
   std::vector<std::string> only;  // empty: all
   std::size_t runs = 50;

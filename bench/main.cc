@@ -17,9 +17,11 @@ namespace netjail::bench {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: netjail-bench [--netjail PATH] [--runs N] [--quick] [--fifo] [--only CASE,CASE...] [--tools "
+    "usage: netjail-bench [--netjail PATH] [--profile FILE] [--runs N] [--quick] [--fifo] [--only "
+    "CASE,CASE...] [--tools "
     "DIR]\n"
     "cases: launch parallel throughput memory jails sets\n"
+    "--profile replaces the small profile that launch, parallel, memory and jails use.\n"
     "--fifo runs everything with real-time priority: for a machine on which other things run.\n"
     "Needs root. Without --netjail only the floor and the peers are measured.\n";
 
@@ -55,6 +57,8 @@ Options parse(int argc, char** argv) {
       options.netjail = value();
     else if (word == "--tools")
       options.tools = value();
+    else if (word == "--profile")
+      options.profile = value();
     else if (word == "--only")
       options.only = split(value());
     else if (word == "--quick")
@@ -86,13 +90,19 @@ to = ["example.com"]
 service = ["443/tcp"]
 )";
 
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) fail("cannot read " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 int work(void* argument) {
   const auto& options = *static_cast<const Options*>(argument);
   const sched_param priority{.sched_priority = 20};
   if (options.fifo && ::sched_setscheduler(0, SCHED_FIFO, &priority) != 0)
     fail("cannot get real-time priority");
   const World world = make_world(options.netjail, options.tools);
-  write_profile(world, "small.toml", kSmallProfile);
+  write_profile(world, "small.toml", options.profile.empty() ? kSmallProfile : read_file(options.profile));
   write_profile(
       world, "traffic.toml",
       fmt::format("description = \"bench: the server\"\n\n[[allow]]\nto = [\"{}\"]\n"

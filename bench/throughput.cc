@@ -2,12 +2,9 @@
 //
 // The references are hand-made: the same two hops with the host's NAT and no rules in the router, and one
 // hop. All three share the link from the host to the server and the host's conntrack.
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sched.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <cstdlib>
+#include <random>
 
 #include "cases.h"
 
@@ -58,30 +55,35 @@ void measure_throughput(const World& world, const Options& options, Table& table
   shell(world.host, kMake);
   const std::string ms = options.quick ? "200" : "300";
   const Command stream = world.tool("traffic", {"stream", kServer, std::to_string(kSinkPort), ms});
-  auto rate = [&](const Command& command) {
-    return std::strtod(run_captured(command).c_str(), nullptr) / 1e9;
+  struct Path {
+    Command command;
+    Samples rate;  // Gbit/s
   };
-  Samples one, two, netjail;
+  Path one{inside("ref-one", stream), {}};
+  Path two{inside("ref-two", stream), {}};
+  Path netjail{world.has_netjail() ? world.jail("traffic.toml", stream) : Command{}, {}};
+  std::vector<Path*> order = {&one, &two};
+  if (world.has_netjail()) order.push_back(&netjail);
+  std::mt19937 random(1);
   for (std::size_t run = 0; run < options.runs; run++) {
-    one.add(rate(inside("ref-one", stream)));
-    two.add(rate(inside("ref-two", stream)));
-    if (world.has_netjail()) {
-      netjail.add(rate(world.jail("traffic.toml", stream)));
+    std::shuffle(order.begin(), order.end(), random);
+    for (auto* path : order) {
+      path->rate.add(std::strtod(run_captured(path->command).c_str(), nullptr) / 1e9);
       settle();
     }
   }
   table.title("TCP, one stream, jail → server behind the host");
   table.add({.what = "throughput",
-             .value = spread(netjail, "Gbit/s"),
-             .reference = "two veth hops, the host's NAT, no rules " + spread(two, "Gbit/s"),
-             .compared = netjail.median() / two.median(),
+             .value = spread(netjail.rate, "Gbit/s"),
+             .reference = "two veth hops, the host's NAT, no rules " + spread(two.rate, "Gbit/s"),
+             .compared = netjail.rate.median() / two.rate.median(),
              .compared_unit = "×",
              .bar = Bar::at_least,
              .limit = 0.95});
   table.add({.what = "throughput",
-             .value = spread(netjail, "Gbit/s"),
-             .reference = "one veth hop, the host's NAT " + spread(one, "Gbit/s"),
-             .compared = netjail.median() / one.median(),
+             .value = spread(netjail.rate, "Gbit/s"),
+             .reference = "one veth hop, the host's NAT " + spread(one.rate, "Gbit/s"),
+             .compared = netjail.rate.median() / one.rate.median(),
              .compared_unit = "×",
              .bar = Bar::at_least,
              .limit = 0.8});

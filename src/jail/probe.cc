@@ -59,8 +59,10 @@ HostUplink describe_uplink(const LinkInfo& link, Family family) {
 Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFacts& facts) {
   std::map<std::uint32_t, LinkInfo> links;
   std::uint32_t mtu = UINT32_MAX;
-  for (const Ip& destination : destinations) {
-    NJ_TRY_AS(const auto found, find_route(route, destination));
+  NJ_TRY_AS(const auto routes, find_routes(route, destinations));
+  for (std::size_t i = 0; i < routes.size(); ++i) {
+    const Ip& destination = destinations[i];
+    const auto& found = routes[i];
     if (!found || found->index == 0 || found->local) continue;
     if (!links.contains(found->index)) {
       NJ_TRY_AS(links[found->index], find_link(route, found->index));

@@ -81,10 +81,7 @@ std::uint32_t pool_size(const Prefix& pool) {
 }
 
 // Free means: the host would send a packet there by its default route, or has no route for it.
-Result<bool> is_free(Netlink& host_route, const Ip& ip) {
-  NJ_TRY_AS(const auto found, find_route(host_route, ip));
-  return !found || (found->length == 0 && !found->local);
-}
+bool is_free(const std::optional<RouteInfo>& found) { return !found || (found->length == 0 && !found->local); }
 
 // One try: both families with the same slot number. Nothing when another jail has it.
 Result<std::optional<JailAddresses>> claim(Netlink& host_route, std::uint32_t link, const Prefix& pool, std::uint32_t slot,
@@ -117,12 +114,10 @@ Result<JailAddresses> claim_addresses(Netlink& host_route, std::uint32_t link, c
     for (std::uint32_t i = 0; i < std::min(kTries, size - 2); ++i) {
       const std::uint32_t slot = 1 + (start + i) % (size - 2);
       const Ip ip = pick(pool, slot);
-      NJ_TRY_AS(const bool free, is_free(host_route, ip));
-      if (!free) {
+      NJ_TRY_AS(const auto routes, find_routes(host_route, {ip, pick(pool, 1), pick(pool, size - 2)}));
+      if (!is_free(routes[0])) {
         // A route of the host covers this part; where it covers the pool's ends too, try the next pool.
-        NJ_TRY_AS(const bool first_free, is_free(host_route, pick(pool, 1)));
-        NJ_TRY_AS(const bool last_free, is_free(host_route, pick(pool, size - 2)));
-        if (!first_free && !last_free) break;
+        if (!is_free(routes[1]) && !is_free(routes[2])) break;
         continue;
       }
       NJ_TRY_AS(const auto addresses, claim(host_route, link, pool, slot, plan));

@@ -42,7 +42,7 @@ bool mount_file(const MountStep& step) {
 }
 
 bool mount_proc() {
-  ::umount2(kStage, MNT_DETACH);  // the stage; binds taken from it stay
+  // Over the stage, which stays below: umount2 would wait for RCU, 1.5 ms of a launch of 4.
   return ::mount("proc", "/proc", "proc", kQuiet, nullptr) == 0;
 }
 

@@ -65,6 +65,21 @@ Result<LinkInfo> get_link(Netlink& route, MessageBuffer& messages, const std::st
   return info;
 }
 
+// Nothing for an entry that leads nowhere (unreachable, blackhole).
+std::optional<RouteInfo> read_route(const nlmsghdr* message) {
+  const auto* reply = static_cast<const rtmsg*>(NLMSG_DATA(message));
+  if (reply->rtm_type != RTN_UNICAST && reply->rtm_type != RTN_LOCAL) return std::nullopt;
+  RouteInfo info;
+  info.length = reply->rtm_dst_len;
+  info.local = reply->rtm_type == RTN_LOCAL;
+  each_attribute<rtmsg>(message, [&info](int type, const char* data, std::size_t size) {
+    if (type == RTA_OIF) info.index = value_at<std::uint32_t>(data, size);
+    if (type == RTA_MULTIPATH && size >= sizeof(rtnexthop))
+      info.index = static_cast<std::uint32_t>(value_at<rtnexthop>(data, size).rtnh_ifindex);
+  });
+  return info;
+}
+
 }  // namespace
 
 void append_veth(MessageBuffer& messages, const Veth& veth) {
@@ -157,38 +172,34 @@ Result<LinkInfo> find_link(Netlink& route, std::uint32_t index) {
   return get_link(route, messages, "cannot look up link " + std::to_string(index));
 }
 
-Result<std::optional<RouteInfo>> find_route(Netlink& route, const Ip& destination) {
-  rtmsg header{};
-  header.rtm_family = address_family(destination.family);
-  header.rtm_dst_len = static_cast<std::uint8_t>(address_bits(destination.family));
-  header.rtm_flags = RTM_F_FIB_MATCH | RTM_F_LOOKUP_TABLE;
-  MessageBuffer messages;
-  messages.begin(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, header);
-  messages.put(RTA_DST, destination.bytes.data(), address_size(destination.family));
-  RouteInfo info;
-  bool found = false;
-  const auto done = route.transact(messages, [&](const nlmsghdr* message) {
-    if (message->nlmsg_type != RTM_NEWROUTE) return;
-    const auto* reply = static_cast<const rtmsg*>(NLMSG_DATA(message));
-    // An unreachable or blackhole entry answers with an error or its own type: no way out.
-    found = reply->rtm_type == RTN_UNICAST || reply->rtm_type == RTN_LOCAL;
-    info.length = reply->rtm_dst_len;
-    info.local = reply->rtm_type == RTN_LOCAL;
-    each_attribute<rtmsg>(message, [&info](int type, const char* data, std::size_t size) {
-      if (type == RTA_OIF) info.index = value_at<std::uint32_t>(data, size);
-      if (type == RTA_MULTIPATH && size >= sizeof(rtnexthop))
-        info.index = static_cast<std::uint32_t>(value_at<rtnexthop>(data, size).rtnh_ifindex);
+Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route, const std::vector<Ip>& destinations) {
+  std::vector<std::optional<RouteInfo>> out(destinations.size());
+  std::size_t first = 0;
+  while (first < destinations.size()) {
+    MessageBuffer messages;
+    for (std::size_t i = first; i < destinations.size(); ++i) {
+      rtmsg header{};
+      header.rtm_family = address_family(destinations[i].family);
+      header.rtm_dst_len = static_cast<std::uint8_t>(address_bits(destinations[i].family));
+      header.rtm_flags = RTM_F_FIB_MATCH;
+      messages.begin(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, header);
+      messages.put(RTA_DST, destinations[i].bytes.data(), address_size(destinations[i].family));
+    }
+    std::size_t next = first;  // answers come in the order of the questions, one each until one fails
+    const auto done = route.transact(messages, [&](const nlmsghdr* message) {
+      if (message->nlmsg_type == RTM_NEWROUTE && next < out.size()) out[next++] = read_route(message);
     });
-  });
-  if (!done) {
+    if (done) return out;
     const int code = done.error().error.code;
-    if (code == ENETUNREACH || code == EHOSTUNREACH || code == EINVAL || code == EACCES) return std::nullopt;
-    Error error = done.error().error;
-    error.what = "cannot look up the route to " + to_string(destination);
-    return std::unexpected(std::move(error));
+    const std::size_t failed = first + done.error().message;
+    if (code != ENETUNREACH && code != EHOSTUNREACH && code != EACCES) {
+      Error error = done.error().error;
+      error.what = "cannot look up the route to " + to_string(destinations[failed]);
+      return std::unexpected(std::move(error));
+    }
+    first = failed + 1;
   }
-  if (!found) return std::nullopt;
-  return info;
+  return out;
 }
 
 Result<std::vector<Ip>> list_addresses(Netlink& route) {

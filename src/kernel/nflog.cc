@@ -24,6 +24,8 @@ Result<LogReader> LogReader::create(Fd socket, std::uint16_t group, std::uint32_
   nfnl_log_set_queue_threshold(log.get(), 1);  // told at once, not after 100 packets or a second
   nl_msg* message = nullptr;
   if (nfnl_log_build_create_request(log.get(), &message) < 0) return fail("out of memory");
+  // Only nl_send_auto would set it; without it the kernel acks and does nothing.
+  nlmsg_hdr(message)->nlmsg_flags |= NLM_F_REQUEST;
   MessageBuffer messages;
   messages.add(nlmsg_hdr(message));
   nlmsg_free(message);

@@ -156,7 +156,7 @@ void build(nftnl_rule* rule, const nft::FibSpoofed&) {
   nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_OIF);
   nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
   nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
-  equals(rule, std::uint8_t{0});
+  equals(rule, std::uint32_t{0});  // nft(8) compares the whole register: with one octet it lists "missing/8"
 }
 void build(nftnl_rule* rule, const nft::Counter& statement) {
   nftnl_expr* reference = add(rule, "objref");

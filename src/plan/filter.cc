@@ -101,6 +101,17 @@ Chain refusal_chain(std::string_view id, bool log) {
   return chain;
 }
 
+// What the jail's kernel says by itself (multicast membership, neighbour and router discovery) is dropped in silence.
+Chain unroutable_chain() {
+  Chain chain{"unroutable", std::nullopt, {}};
+  constexpr std::uint8_t kIgmp = 2;
+  chain.rules.push_back({{L4Proto{kIgmp}, Drop{}}, ""});
+  for (const std::uint8_t type : std::initializer_list<std::uint8_t>{131, 132, 133, 135, 136, 143})  // RFC 2710, 3810, 4861
+    chain.rules.push_back({{NfProto{Family::ipv6}, L4Proto{kIcmp6}, IcmpType{Family::ipv6, type}, Drop{}}, ""});
+  chain.rules.push_back({{Goto{chain_of(kUnroutableRule)}}, ""});
+  return chain;
+}
+
 // Multicast, broadcast and the like never reach the forward hook.
 Chain prerouting_chain(SetMaker& sets) {
   Chain chain{"prerouting", BaseChain{false, Hook::prerouting, -150, false}, {}};
@@ -108,7 +119,7 @@ Chain prerouting_chain(SetMaker& sets) {
   chain.rules.push_back({{CtMark{kGenerationMark}, Accept{}}, "admitted flow"});
   for (const Family family : kFamilies) {
     auto matches = sets.addresses("unroutable", unroutable_addresses(), family);
-    if (matches) chain.rules.push_back({joined({*matches, {Goto{chain_of(kUnroutableRule)}}}), ""});
+    if (matches) chain.rules.push_back({joined({*matches, {Goto{"unroutable"}}}), ""});
   }
   return chain;
 }
@@ -187,6 +198,7 @@ nft::Ruleset make_filter(const Policy& policy) {
       ruleset.counters.push_back({counter_name(rule.id)});
   }
 
+  ruleset.chains.push_back(unroutable_chain());
   ruleset.chains.push_back(prerouting_chain(sets));
   // Nothing listens in the router.
   ruleset.chains.push_back({"input", BaseChain{false, Hook::input, 0, true}, {}});

@@ -147,11 +147,13 @@ constexpr KeyInfo kKeys[] = {
     {"services", "NAME", kService, "", "A service of one's own, by a name that rules can use.", kLater},
 };
 
-constexpr std::array<std::string_view, 38> kFamilyNames{
-    "unix",   "inet",  "inet6", "netlink", "packet",    "vsock",      "bluetooth", "can",    "alg",  "xdp",
-    "tipc",   "smc",   "rds",   "kcm",     "nfc",       "ieee802154", "qipcrtr",   "ax25",   "mctp", "llc",
-    "rxrpc",  "pppox", "key",   "phonet",  "appletalk", "ipx",        "x25",       "netrom", "rose", "atmpvc",
-    "atmsvc", "caif",  "isdn",  "decnet",  "irda",      "ib",         "mpls",      "wanpipe"};
+// Those that a profile may want come first: a suggestion takes the first of several that are as near.
+constexpr std::array<std::string_view, 45> kFamilyNames{
+    "unix",   "inet",    "inet6",  "netlink", "packet",  "vsock",    "bluetooth",  "can",     "alg",
+    "xdp",    "tipc",    "smc",    "rds",     "kcm",     "nfc",      "ieee802154", "qipcrtr", "ax25",
+    "mctp",   "llc",     "rxrpc",  "pppox",   "key",     "phonet",   "appletalk",  "ipx",     "x25",
+    "netrom", "rose",    "atmpvc", "atmsvc",  "caif",    "isdn",     "decnet",     "irda",    "ib",
+    "mpls",   "wanpipe", "iucv",   "bridge",  "netbeui", "security", "ash",        "econet",  "sna"};
 
 }  // namespace
 

@@ -7,6 +7,7 @@
 #include <linux/netfilter.h>
 
 #include <optional>
+#include <utility>
 
 #include "support/run.h"
 
@@ -131,46 +132,68 @@ std::string random_interface(Dice& dice) {
   return name;
 }
 
-// The matches and statements in front of a verdict. An interdependent pair goes in together.
-void add_random(Dice& dice, const Ruleset& ruleset, std::vector<Expression>& out) {
-  const auto of_type = [&](KeyType key) {
-    std::vector<std::string> names;
-    for (const Set& set : ruleset.sets)
-      if (set.key == key) names.push_back(set.name);
-    return dice.pick(names);
-  };
-  const auto family = dice.coin() ? Family::ipv4 : Family::ipv6;
-  switch (dice.below(13)) {
-    case 0: return out.push_back(IifName{random_interface(dice), dice.coin()}), void();
-    case 1: return out.push_back(OifName{random_interface(dice), dice.coin()}), void();
-    case 2: return out.push_back(CtState{std::vector{1U, 2U, 6U, 8U, 64U, 79U}[dice.below(6)]}), void();
-    case 3: return out.push_back(CtDirection{dice.coin()}), void();
-    case 4: return out.push_back(CtMark{dice.below(0xffffffff)}), void();
-    case 5: return out.push_back(CtStatusDnat{}), void();
-    case 6: return out.push_back(Counter{dice.pick(ruleset.counters).name}), void();
-    case 7: return out.push_back(Limit{1 + dice.below(100000), dice.below(1000)}), void();
-    case 8:
-      return out.push_back(Log{static_cast<std::uint16_t>(dice.below(65536)), dice.coin() ? "NJ " : "",
-                               dice.below(300)}),
-             void();
-    case 9: return out.push_back(SetCtMark{dice.below(0xffffffff)}), void();
-    case 10:
-      out.push_back(NfProto{family});
-      out.push_back(
-          DaddrIn{family, of_type(family == Family::ipv4 ? KeyType::ipv4_addr : KeyType::ipv6_addr)});
-      return;
-    case 11:
-      out.push_back(L4Proto{std::vector<std::uint8_t>{kTcp, kUdp, kSctp, kDccp, kUdpLite}[dice.below(5)]});
-      if (dice.coin())
-        out.push_back(DportIn{of_type(KeyType::inet_service)});
-      else
-        out.push_back(Dport{static_cast<std::uint16_t>(dice.below(65536))});
-      return;
-    default:
-      out.push_back(L4Proto{family == Family::ipv4 ? kIcmp : kIcmp6});
-      out.push_back(IcmpType{family, static_cast<std::uint8_t>(dice.below(256))});
+// The matches and statements in front of a verdict, each match with what it needs before it. nft(8) refuses a
+// rule that names two protocols of one layer.
+class RandomRule {
+ public:
+  RandomRule(Dice& dice, const Ruleset& ruleset) : dice_(dice), ruleset_(ruleset) {}
+
+  void add() {
+    switch (dice_.below(13)) {
+      case 0: return put(IifName{random_interface(dice_), dice_.coin()});
+      case 1: return put(OifName{random_interface(dice_), dice_.coin()});
+      case 2: return put(CtState{std::vector{1U, 2U, 6U, 8U, 64U, 79U}[dice_.below(6)]});
+      case 3: return put(CtDirection{dice_.coin()});
+      case 4: return put(CtMark{dice_.below(0xffffffff)});
+      case 5: return put(CtStatusDnat{});
+      case 6: return put(Counter{dice_.pick(ruleset_.counters).name});
+      case 7: return put(Limit{1 + dice_.below(100000), dice_.below(1000)});
+      case 8:
+        return put(
+            Log{static_cast<std::uint16_t>(dice_.below(65536)), dice_.coin() ? "NJ " : "", dice_.below(300)});
+      case 9: return put(SetCtMark{dice_.below(0xffffffff)});
+      case 10: return add_address();
+      case 11: return add_port();
+      default: return add_icmp();
+    }
   }
-}
+  std::vector<Expression> expressions;
+
+ private:
+  void put(Expression expression) { expressions.push_back(std::move(expression)); }
+
+  std::string set_of(KeyType key) {
+    std::vector<std::string> names;
+    for (const Set& set : ruleset_.sets)
+      if (set.key == key) names.push_back(set.name);
+    return dice_.pick(names);
+  }
+  void add_address() {
+    if (family_) return;
+    family_ = dice_.coin() ? Family::ipv4 : Family::ipv6;
+    put(NfProto{*family_});
+    put(DaddrIn{*family_, set_of(*family_ == Family::ipv4 ? KeyType::ipv4_addr : KeyType::ipv6_addr)});
+  }
+  void add_port() {
+    if (std::exchange(transport_, true)) return;
+    put(L4Proto{std::vector<std::uint8_t>{kTcp, kUdp, kSctp, kDccp, kUdpLite}[dice_.below(5)]});
+    if (dice_.coin())
+      put(DportIn{set_of(KeyType::inet_service)});
+    else
+      put(Dport{static_cast<std::uint16_t>(dice_.below(65536))});
+  }
+  void add_icmp() {
+    if (std::exchange(transport_, true)) return;
+    if (!family_) family_ = dice_.coin() ? Family::ipv4 : Family::ipv6;
+    put(L4Proto{*family_ == Family::ipv4 ? kIcmp : kIcmp6});
+    put(IcmpType{*family_, static_cast<std::uint8_t>(dice_.below(256))});
+  }
+
+  Dice& dice_;
+  const Ruleset& ruleset_;
+  std::optional<Family> family_;
+  bool transport_ = false;
+};
 
 Expression random_verdict(Dice& dice, const std::vector<std::string>& chains) {
   switch (dice.below(chains.empty() ? 4 : 6)) {
@@ -215,8 +238,9 @@ Ruleset random_ruleset(std::mt19937& random) {
                              .priority = static_cast<std::int32_t>(dice.below(400)) - 200,
                              .drop = dice.coin()};
     for (std::uint32_t k = dice.below(8); k > 0; --k) {
-      Rule rule;
-      for (std::uint32_t n = dice.below(5); n > 0; --n) add_random(dice, ruleset, rule.expressions);
+      RandomRule random_rule(dice, ruleset);
+      for (std::uint32_t n = dice.below(5); n > 0; --n) random_rule.add();
+      Rule rule{.expressions = std::move(random_rule.expressions), .comment = {}};
       rule.expressions.push_back(random_verdict(dice, chains));
       if (dice.coin()) rule.comment = "rule " + std::to_string(k);
       chain.rules.push_back(std::move(rule));

@@ -51,7 +51,7 @@ TEST_CASE("a world is made quickly") {
 TEST_CASE("every server answers over both families and is counted") {
   if (!needs_root()) return;
   FakeWorld& world = shared_world();
-  for (const char* address :
+  for (const std::string address :
        {"198.51.100.10", "198.51.100.11", "203.0.113.10", "2001:db8:1::10", "2001:db8:2::10", "192.168.77.10",
         "10.77.0.10", "172.16.77.10", "100.64.77.10", "169.254.169.254", "fd77::10"}) {
     CAPTURE(address);
@@ -60,7 +60,7 @@ TEST_CASE("every server answers over both families and is counted") {
     CHECK_OK(world.probe({"echo", address, "22"}));
     CHECK_OK(world.probe({"udp", address, "7"}));
     const Outcome http = world.probe({"http", address, "80", "/"});
-    CHECK_MESSAGE(has(http, std::string("server ") + address + " port 80"), http.describe());
+    CHECK_MESSAGE(has(http, "server " + address + " port 80"), http.describe());
     CHECK(world.servers().count("tcp", address, 443) == 1);
     CHECK(world.servers().count("tcp", address, 22) == 1);
     CHECK(world.servers().count("udp", address, 7) == 1);
@@ -72,7 +72,7 @@ TEST_CASE("every server answers over both families and is counted") {
 TEST_CASE("the host has services of its own") {
   if (!needs_root()) return;
   FakeWorld& world = shared_world();
-  for (const char* address :
+  for (const std::string address :
        {"127.0.0.1", "::1", "198.51.100.2", "192.168.77.2", "2001:db8:1::2", "fd77::2"}) {
     CHECK_OK(world.probe({"echo", address, "22"}));
     CHECK_OK(world.probe({"udp", address, "7"}));

@@ -83,6 +83,12 @@ Status FakeWorld::build(const WorldOptions& options) {
   directory_ = folder;
   // Other users run commands in the world too.
   if (::chmod(folder, 0755) != 0) return fail_errno("cannot open the folder to others");
+  // The shipped profiles, wherever the binary was built; and no profile of whoever runs the tests.
+  std::error_code error;
+  std::filesystem::create_directories(directory_ + "/config/netjail", error);
+  std::filesystem::create_directory_symlink(NETJAIL_SOURCE_DIR "/profiles",
+                                            directory_ + "/config/netjail/profiles", error);
+  if (error) return fail("cannot lay out the profiles: " + error.message());
   NJ_TRY(add_links(options));
   NJ_TRY(mount_host(options));
   NJ_TRY(serve(options));
@@ -185,14 +191,19 @@ FakeWorld::~FakeWorld() {
   if (!directory_.empty()) std::filesystem::remove_all(directory_, error);
 }
 
+Command FakeWorld::here(Command command) const {
+  command.environment.try_emplace("XDG_CONFIG_HOME", directory_ + "/config");
+  return command;
+}
+
 Outcome FakeWorld::run(const Command& command) const {
-  const auto outcome = test::run(host(), command);
+  const auto outcome = test::run(host(), here(command));
   if (!outcome) FAIL(render_error(outcome.error()));
   return *outcome;
 }
 
 Process FakeWorld::start(const Command& command) const {
-  auto process = Process::start(host(), command);
+  auto process = Process::start(host(), here(command));
   if (!process) FAIL(render_error(process.error()));
   return std::move(*process);
 }

@@ -65,6 +65,7 @@ class FakeWorld {
 
  private:
   FakeWorld(NetworkNamespace host, NetworkNamespace internet, NetworkNamespace lan, Servers servers);
+  Command here(Command command) const;
   Status build(const WorldOptions& options);
   Status add_links(const WorldOptions& options);
   Status mount_host(const WorldOptions& options);

@@ -397,7 +397,6 @@ TEST_CASE("every shipped profile loads and keeps its word") {
   CHECK(shipped_profile("default").rules.empty());
   CHECK(shipped_profile("offline").rules.empty());
   CHECK(shipped_profile("offline").uplink == UplinkChoice::none);
-  CHECK(shipped_profile("offline").dns == DnsChoice::none);
   for (const auto* name : {"internet", "browser", "ci"}) {
     const Profile profile = shipped_profile(name);
     CHECK_FALSE(profile.rules.empty());

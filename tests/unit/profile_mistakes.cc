@@ -72,6 +72,7 @@ TEST_CASE("mistakes of TOML") {
     expect("description = " + letter + "\n", {{1, 15, width, "must stand in quotes", letter}});
     expect("description = \"\"\"\\\n" + letter + "\"\"\" x\n", {{2, 6, 1, "expected a comment", ""}});
   }
+  expect("[[\\u0000allow]]\n", {{1, 3, 1, "expected bare key", ""}});
   // A syntax error stops the reading: what is wrong before it is not reported.
   expect("nonsense = 1\n= 2\n", {{2, 1, 1, "not valid TOML", ""}});
 }

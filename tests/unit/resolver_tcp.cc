@@ -191,6 +191,7 @@ TEST_CASE("TCP: fail-over from a dead port, a wrong answer, an early end, silenc
                               silent.upstream(),
                               refuses.upstream(),
                               right.upstream()};
+  world.settings.try_timeout = std::chrono::milliseconds(300);
   world.start();
   TcpClient client(world);
   const Bytes asked = query(1, "a.example");

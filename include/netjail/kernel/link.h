@@ -40,13 +40,14 @@ struct LinkInfo {
 Result<LinkInfo> find_link(Netlink& route, const std::string& name);
 Result<LinkInfo> find_link(Netlink& route, std::uint32_t index);
 
-// The entry of the routing tables that a packet to `destination` would match.
+// The entry of the routing tables that a packet would match.
 struct RouteInfo {
   std::uint32_t index = 0;   // outgoing link, 0: none
   std::uint8_t length = 0;   // prefix length of the entry
   bool local = false;        // an address of this host
 };
-Result<std::optional<RouteInfo>> find_route(Netlink& route, const Ip& destination);
+// One for each destination; nothing where there is no way.
+Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route, const std::vector<Ip>& destinations);
 
 // Every address of the socket's namespace.
 Result<std::vector<Ip>> list_addresses(Netlink& route);

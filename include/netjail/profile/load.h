@@ -13,9 +13,9 @@ namespace netjail {
 struct SearchPath {
   std::vector<std::string> folders;
 };
-// `config_home` is $XDG_CONFIG_HOME or $HOME/.config of the caller; empty: left out.
-// The shipped folder is $NETJAIL_DATADIR-at-build; beside it `../share/netjail/profiles` and `../../../profiles`
-// (a build tree) relative to `executable`, so that an uninstalled binary finds the shipped profiles.
+// `config_home` is $XDG_CONFIG_HOME or $HOME/.config of the caller; empty or relative: left out.
+// The shipped folder is $NETJAIL_DATADIR-at-build; before it, relative to `executable`, `../share/netjail/profiles` of a
+// program in bin or sbin, else `../../../profiles` (a build tree), so that an uninstalled binary finds its own profiles.
 SearchPath make_search_path(const std::string& config_home, const std::string& executable);
 
 // What a load can fail with: mistakes in the text (all of them) or a file that cannot be found or read.
@@ -29,6 +29,9 @@ struct LoadedProfile {
 };
 
 // `argument` as DESIGN.md section 4: with a '/' or ending in .toml and existing here: a path; else a name in the search path.
+// Merged over each file that is read: NAME.local.toml beside it, and, for one found by name, in the nearer folders of the
+// search path, the nearest last, so that a user adds to a shipped profile without a copy. `extends` looks beside the file
+// first; a file reached twice counts once. What stands there and cannot be read is a failure, never passed over.
 std::expected<LoadedProfile, LoadFailure> load_profile(const std::string& argument, const SearchPath& path,
                                                        const ServiceTable& services);
 // The profile named like the program (basename of argv[0]), else "default".
