@@ -22,6 +22,10 @@ void measure_memory(const World& world, const Options& options, Table& table);  
 void measure_jails(const World& world, const Options& options, Table& table);       // 1, 100, 1000 alive
 void measure_sets(const World& world, const Options& options, Table& table);        // 10 … 100,000 CIDRs
 
+// Of the whole kernel (slab, per-CPU, page tables, stacks), and the PSS of one jail's processes.
+double kernel_mib();
+double own_mib(pid_t supervisor);
+
 // What is measured in one loop, in an order shuffled anew each round (each pays for what the one before left
 // behind).
 struct Subject {

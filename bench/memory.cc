@@ -63,6 +63,14 @@ std::map<std::string, double> settled_meminfo() {
   return before;
 }
 
+}  // namespace
+
+double kernel_mib() { return read_meminfo()["kernel"]; }
+
+double own_mib(pid_t supervisor) { return pss_mib(supervisor) + pss_below_mib(supervisor); }
+
+namespace {
+
 struct PerJail {
   std::map<std::string, Samples> fields;
   Samples supervisor, below, all;

@@ -1,9 +1,7 @@
 // What grows: launch, memory and cost per packet with the number of live jails and with the size of a set.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 
 #include "cases.h"
@@ -11,24 +9,20 @@
 namespace netjail::bench {
 namespace {
 
-double taken_mib() {
-  std::map<std::string, double> fields;
-  std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);)
-    fields[line.substr(0, line.find(':'))] = std::stod(line.substr(line.find(':') + 1)) / 1024;
-  return fields["MemTotal"] - fields["MemAvailable"];
-}
-
 // ns; the jail is launched for each sample, so neither CPU placement nor conntrack's history sticks to one of
 // them.
 struct Traffic {
   Samples ping, send, fresh;
+  double lost = 0;  // first datagrams of a jail that were not answered
 };
 void sample_traffic(const World& world, const std::string& profile, Traffic& traffic) {
   auto ask = [&](const char* mode, int port, int count) {
     const Command program =
         world.tool("traffic", {mode, kServer, std::to_string(port), std::to_string(count)});
-    return std::strtod(run_captured(world.jail(profile, program)).c_str(), nullptr);
+    const std::string answer = run_captured(world.jail(profile, program));
+    const auto space = answer.find(' ');
+    if (space != std::string::npos) traffic.lost += std::strtod(answer.c_str() + space, nullptr);
+    return std::strtod(answer.c_str(), nullptr);
   };
   traffic.ping.add(ask("ping", kEchoPort, 500) / 1000);
   traffic.send.add(ask("send", kHolePort, 4096));
@@ -49,6 +43,13 @@ void add_traffic(Table& table, const std::string& what, const Traffic& now, cons
   line("UDP round trip", now.ping, base.ping, "µs");
   line("cost of a packet of a known flow", now.send, base.send, "ns");
   line("cost of a flow's first packet", now.fresh, base.fresh, "ns");
+  table.add({.what = fmt::format("first datagrams lost, {}", what),
+             .value = fmt::format("{:g} of {}", now.lost, now.ping.values.size()),
+             .reference = fmt::format("{} {:g}", base_name, base.lost),
+             .compared = now.lost,
+             .compared_unit = "lost",
+             .bar = Bar::at_most,
+             .limit = 0});
 }
 
 std::string set_profile(std::size_t entries) {
@@ -71,12 +72,14 @@ void measure_jails(const World& world, const Options& options, Table& table) {
   Crowd crowd(world.has_netjail() ? world.jail("small.toml", hold) : world.floor(hold));
   std::vector<Subject> base;
   Traffic base_traffic;
-  const double memory_before = taken_mib();
-  double memory_each_first = 0;
+  const double memory_before = kernel_mib();
+  double memory_each_at_100 = 0;
   table.title("Growth with the number of live jails (without a netjail to measure: live floors)");
   for (const std::size_t count : counts) {
     crowd.grow(count);
-    const double memory_each = count == 0 ? 0 : (taken_mib() - memory_before) / static_cast<double>(count);
+    const double memory_each = count == 0 ? 0
+                                          : (kernel_mib() - memory_before) / static_cast<double>(count) +
+                                                own_mib(crowd.pids().back());
     std::vector<Subject> subjects;
     subjects.push_back({.name = "floor", .command = world.floor(stamp)});
     if (world.has_netjail())
@@ -106,12 +109,12 @@ void measure_jails(const World& world, const Options& options, Table& table) {
                .compared_unit = "×"});
     if (world.has_netjail())
       add_traffic(table, fmt::format("{} alive", count), traffic, base_traffic, "none alive");
-    if (count == 100) memory_each_first = memory_each;
+    if (count == 100) memory_each_at_100 = memory_each;
     if (count > 100)
       table.add({.what = fmt::format("memory of each, {} alive", count),
                  .value = number(memory_each, "MiB"),
-                 .reference = "100 alive " + number(memory_each_first, "MiB"),
-                 .compared = memory_each / memory_each_first,
+                 .reference = "100 alive " + number(memory_each_at_100, "MiB"),
+                 .compared = memory_each / memory_each_at_100,
                  .compared_unit = "×",
                  .bar = Bar::at_most,
                  .limit = 1.2});

@@ -15,4 +15,9 @@ bool ldns_reads(Octets message) {
   return packet != nullptr;
 }
 
+bool ldns_takes_lists(std::uint16_t type) {
+  const ldns_rr_descriptor* record = ldns_rr_descript(type);
+  return record != nullptr && record->_variable != LDNS_RDF_TYPE_NONE;
+}
+
 }  // namespace netjail::dns

@@ -14,6 +14,8 @@ constexpr std::uint16_t kTypeOpt = 41, kTypeTsig = 250, kTypeIxfr = 251, kTypeAx
 constexpr std::size_t kMaxName = 255, kQuestionCount = 4, kRecordCounts = 6, kRecordFixed = 10;
 constexpr std::uint8_t kPointer = 0xc0;
 constexpr std::size_t kMaxPointerChain = 16;
+constexpr std::size_t kMaxPointerWork = 16384;           // records times the longest chain
+constexpr std::size_t kMaxListMemory = 4 * 1024 * 1024;  // what ldns may allocate for the strings of lists
 
 // Firefox asks for it before it turns DNS over HTTPS on; NXDOMAIN keeps it off (DESIGN.md section 3).
 constexpr std::array<std::uint8_t, 25> kCanary{19,  'u', 's', 'e', '-', 'a', 'p', 'p', 'l',
@@ -59,43 +61,70 @@ std::optional<Question> read_question(Octets message) {
   return Question{.end = *name_end + 4, .type = number_at(message, *name_end), .udp_size = kPlainUdp};
 }
 
-// The offset behind the last record; nothing if a length lies, or for a TSIG or a second OPT record. We sign
-// no question, so no answer is signed.
-std::optional<std::size_t> skip_records(Octets message, std::size_t offset) {
+std::size_t record_count(Octets message) {
   std::size_t records = 0;
   for (std::size_t section = 0; section < 3; ++section)
     records += number_at(message, kRecordCounts + 2 * section);
+  return records;
+}
+
+// What ldns allocates for a list of strings: for each of them the length of them all. One string of 65,000
+// octets is welcome, 65,000 empty ones are not; a record of 255-octet strings may have 32 KiB.
+std::size_t list_memory(Octets data) {
+  std::size_t strings = 0;
+  for (std::size_t at = 0; at < data.size(); at += 1U + data[at]) ++strings;
+  return strings * data.size();
+}
+
+// The offset behind the last record; nothing if a length lies, for a TSIG or a second OPT record, or when the
+// lists would cost too much. We sign no question, so no answer is signed.
+std::optional<std::size_t> skip_records(Octets message, std::size_t offset) {
   bool opt_seen = false;
-  for (; records > 0; --records) {
+  std::size_t memory = 0;
+  for (std::size_t records = record_count(message); records > 0; --records) {
     const auto name_end = skip_name(message, offset, true);
     if (!name_end || *name_end + kRecordFixed > message.size()) return std::nullopt;
     const std::uint16_t type = number_at(message, *name_end);
     if (type == kTypeTsig || (type == kTypeOpt && opt_seen)) return std::nullopt;
     if (type == kTypeOpt) opt_seen = true;
-    offset = *name_end + kRecordFixed + number_at(message, *name_end + 8);
+    const std::size_t data = *name_end + kRecordFixed;
+    offset = data + number_at(message, *name_end + 8);
     if (offset > message.size()) return std::nullopt;
+    if (ldns_takes_lists(type)) memory += list_memory(message.subspan(data, offset - data));
+    if (memory > kMaxListMemory) return std::nullopt;
   }
   return offset;
 }
 
-// True when pointers point at pointers more than kMaxPointerChain times in a row. No encoder writes even two;
-// a crafted message would make ldns walk 8,000 of them for each of 7,000 names. Every pair of octets is
-// looked at, because names also stand inside records. Random data (signatures) has such a chain once in 2^34
-// pairs, but a pair that leads back to itself once in 2^16: a ring is let through, ldns gives up on it once
-// and for the whole message.
-bool has_pointer_chain(Octets message) {
-  std::array<std::size_t, kMaxPointerChain> visited;
+// The pointers of the longest chain of pointers that point at pointers, at most one more than
+// kMaxPointerChain. No encoder writes even two; ldns would walk a crafted chain of 8,000 for each of 7,000
+// names. Every pair of octets is looked at, because names also stand inside records. Random data (signatures)
+// has 17 in a row once in 2^34 pairs, but a pair that leads back to itself once in 2^16: a ring is let
+// through, ldns gives up on it once and for the whole message.
+std::size_t longest_pointer_chain(Octets message) {
+  std::array<std::size_t, kMaxPointerChain + 1> visited;
+  std::size_t longest = 0;
   for (std::size_t start = kHeader; start + 2 <= message.size(); ++start) {
     std::size_t length = 0;
     for (std::size_t at = start; at + 2 <= message.size() && message[at] >= kPointer;) {
       const auto seen = std::span(visited).first(length);
-      if (std::ranges::find(seen, at) != seen.end()) break;
-      if (length == visited.size()) return true;
+      if (std::ranges::find(seen, at) != seen.end()) {
+        length = 0;
+        break;
+      }
       visited[length++] = at;
+      if (length == visited.size()) return length;
       at = number_at(message, at) & 0x3fffU;
     }
+    longest = std::max(longest, length);
   }
-  return false;
+  return longest;
+}
+
+// True when reading the names would take ldns longer than a few milliseconds.
+bool costs_too_much(Octets message) {
+  const std::size_t chain = longest_pointer_chain(message);
+  return chain > kMaxPointerChain || chain * record_count(message) > kMaxPointerWork;
 }
 
 Query answered(Rcode rcode, std::optional<Question> question = std::nullopt) {
@@ -159,7 +188,7 @@ std::optional<std::span<std::uint8_t>> match_answer(std::span<std::uint8_t> answ
 
   std::span<std::uint8_t> result;
   if (const auto end = skip_records(answer, question.end)) result = answer.first(*end);
-  if (result.empty() || has_pointer_chain(result) || !ldns_reads(result)) {
+  if (result.empty() || costs_too_much(result) || !ldns_reads(result)) {
     if ((answer[2] & kTruncated) == 0) return std::nullopt;
     result = truncate(answer, question, 0);
   }

@@ -80,5 +80,7 @@ std::string printable_name(Octets query);
 
 // True when ldns can read the whole message. Costs memory in proportion to it: call it after the walk.
 bool ldns_reads(Octets message);
+// True for the types whose data ends in a list of any length, as TXT.
+bool ldns_takes_lists(std::uint16_t type);
 
 }  // namespace netjail::dns

@@ -204,6 +204,7 @@ Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_n
   // Without a way out the default route leads back: packets still meet the rules, which refuse and count them.
   NJ_TRY(configure(router.route, kJailIndex, addresses, false, up ? kUplinkIndex : kJailIndex));
   NJ_TRY(configure(jail_route, kEth0Index, addresses, true, kEth0Index));
+  NJ_TRY(wait_operational(router.route, up ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
   return addresses;
 }
 

@@ -1,14 +1,16 @@
 #include "netjail/kernel/link.h"
 
 #include <arpa/inet.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <net/if.h>
+#include <poll.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 namespace netjail {
@@ -170,6 +172,27 @@ Result<LinkInfo> find_link(Netlink& route, std::uint32_t index) {
   header.ifi_index = static_cast<int>(index);
   messages.begin(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, header);
   return get_link(route, messages, "cannot look up link " + std::to_string(index));
+}
+
+Status wait_operational(Netlink& route, const std::vector<std::uint32_t>& indices) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (true) {
+    MessageBuffer messages;
+    for (const std::uint32_t index : indices) {
+      ifinfomsg header{};
+      header.ifi_index = static_cast<int>(index);
+      messages.begin(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, header);
+    }
+    std::size_t ready = 0;
+    NJ_TRY(route.request(messages, "cannot look at the jail's links", [&ready](const nlmsghdr* message) {
+      each_attribute<ifinfomsg>(message, [&ready](int type, const char* data, std::size_t size) {
+        if (type == IFLA_OPERSTATE && value_at<std::uint8_t>(data, size) == IF_OPER_UP) ++ready;
+      });
+    }));
+    if (ready == indices.size()) return {};
+    if (std::chrono::steady_clock::now() > deadline) return fail("the jail's links do not come up");
+    ::poll(nullptr, 0, 1);
+  }
 }
 
 Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route, const std::vector<Ip>& destinations) {

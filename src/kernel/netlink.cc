@@ -1,6 +1,5 @@
 #include "netjail/kernel/netlink.h"
 
-#include <fmt/format.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/errno.h>
 #include <netlink/netlink.h>
@@ -13,6 +12,9 @@
 #include <chrono>
 #include <cstring>
 #include <optional>
+
+#include "netjail/base/format.h"
+#include "netlink_verdict.h"
 
 namespace netjail {
 namespace {
@@ -45,65 +47,6 @@ std::size_t grow_buffer(int fd, int option, int force_option, std::size_t have, 
   if (setsockopt(fd, SOL_SOCKET, force_option, &size, sizeof size) != 0)
     setsockopt(fd, SOL_SOCKET, option, &size, sizeof size);
   return socket_buffer(fd, option);
-}
-
-std::span<const std::byte> as_bytes(const nlmsghdr* message) {
-  return {reinterpret_cast<const std::byte*>(message), message->nlmsg_len};
-}
-
-// The kernel's own words: the text of the extended ack and the attribute of `request` that it points at.
-std::string extended_ack(std::span<const std::byte> attributes, const nlmsghdr* request) {
-  std::string text;
-  std::optional<std::uint32_t> offset, missing;
-  while (attributes.size() >= sizeof(nlattr)) {
-    nlattr header;
-    std::memcpy(&header, attributes.data(), sizeof header);
-    if (header.nla_len < sizeof header || header.nla_len > attributes.size()) break;
-    const auto payload = attributes.subspan(sizeof header, header.nla_len - sizeof header);
-    const int type = header.nla_type & NLA_TYPE_MASK;
-    if (type == NLMSGERR_ATTR_MSG) {
-      const auto* chars = reinterpret_cast<const char*>(payload.data());
-      text.assign(chars, strnlen(chars, payload.size()));
-    } else if ((type == NLMSGERR_ATTR_OFFS || type == NLMSGERR_ATTR_MISS_TYPE) &&
-               payload.size() == sizeof(std::uint32_t)) {
-      std::uint32_t value;
-      std::memcpy(&value, payload.data(), sizeof value);
-      (type == NLMSGERR_ATTR_OFFS ? offset : missing) = value;
-    }
-    attributes = attributes.subspan(std::min<std::size_t>(NLA_ALIGN(header.nla_len), attributes.size()));
-  }
-  std::vector<std::string> where;
-  const auto sent = as_bytes(request);
-  if (offset && *offset >= sizeof(nlmsghdr) && *offset + sizeof(nlattr) <= sent.size()) {
-    nlattr bad;
-    std::memcpy(&bad, sent.data() + *offset, sizeof bad);
-    text += fmt::format("{}attribute {} at octet {} of the message", text.empty() ? "" : ", ",
-                        bad.nla_type & NLA_TYPE_MASK, *offset);
-  }
-  if (missing) text += fmt::format("{}attribute {} is missing", text.empty() ? "" : ", ", *missing);
-  return text;
-}
-
-// The error that a NLMSG_ERROR or NLMSG_DONE carries; code 0: none.
-Error parse_verdict(const nlmsghdr* answer, const nlmsghdr* request) {
-  const auto bytes = as_bytes(answer);
-  int code = 0;
-  if (bytes.size() >= sizeof(nlmsghdr) + sizeof code)
-    std::memcpy(&code, bytes.data() + sizeof(nlmsghdr), sizeof code);
-  else if (answer->nlmsg_type == NLMSG_ERROR)
-    code = -EBADMSG;
-  Error error;
-  if (code == 0) return error;
-  error.code = code < 0 ? -code : EBADMSG;
-  if (answer->nlmsg_flags & NLM_F_ACK_TLVS) {
-    std::size_t skip = NLMSG_ALIGN(sizeof(nlmsghdr) + sizeof code);
-    if (answer->nlmsg_type == NLMSG_ERROR) {
-      skip += sizeof(nlmsghdr);
-      if (!(answer->nlmsg_flags & NLM_F_CAPPED)) skip += NLMSG_ALIGN(request->nlmsg_len) - sizeof(nlmsghdr);
-    }
-    if (skip <= bytes.size()) error.kernel = extended_ack(bytes.subspan(skip), request);
-  }
-  return error;
 }
 
 Error socket_error(int code, std::string kernel = {}) {

@@ -1,9 +1,9 @@
-#include <fmt/format.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
 #include <cerrno>
 
+#include "netjail/base/format.h"
 #include "netjail/kernel/nft.h"
 #include "nft_message.h"
 

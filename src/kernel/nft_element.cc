@@ -24,21 +24,6 @@ bool increment(std::span<std::uint8_t> key) {
   return false;
 }
 
-void put_element(MessageBuffer& out, const Element& element) {
-  const std::size_t nest = out.open_nest(NFTA_LIST_ELEM);
-  if (element.end) put_be32(out, NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
-  const std::size_t key = out.open_nest(NFTA_SET_ELEM_KEY);
-  out.put(NFTA_DATA_VALUE, element.key.data(), element.key.size());
-  out.close_nest(key);
-  if (element.open) {
-    const std::uint32_t flags = 1;
-    std::array<std::uint8_t, 6> data{kUserDataFlags, sizeof flags};
-    std::memcpy(&data[2], &flags, sizeof flags);
-    out.put(NFTA_SET_ELEM_USERDATA, data.data(), data.size());
-  }
-  out.close_nest(nest);
-}
-
 using Key = std::array<std::uint8_t, 16>;
 
 void take_interval(Key first, Key last, std::size_t size, bool is_first,
@@ -79,6 +64,21 @@ void for_each_element(const nft::Set& set, const std::function<void(const Elemen
       is_first = false;
     }
   }
+}
+
+void put_element(MessageBuffer& out, const Element& element) {
+  const std::size_t nest = out.open_nest(NFTA_LIST_ELEM);
+  if (element.end) put_be32(out, NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+  const std::size_t key = out.open_nest(NFTA_SET_ELEM_KEY);
+  out.put(NFTA_DATA_VALUE, element.key.data(), element.key.size());
+  out.close_nest(key);
+  if (element.open) {
+    const std::uint32_t flags = 1;
+    std::array<std::uint8_t, 6> data{kUserDataFlags, sizeof flags};
+    std::memcpy(&data[2], &flags, sizeof flags);
+    out.put(NFTA_SET_ELEM_USERDATA, data.data(), data.size());
+  }
+  out.close_nest(nest);
 }
 
 void put_elements(MessageBuffer& out, const std::string& table, const nft::Set& set) {

@@ -1,9 +1,9 @@
-#include <fmt/format.h>
 #include <linux/netfilter/nf_tables.h>
 #include <net/if.h>
 
 #include <variant>
 
+#include "netjail/base/format.h"
 #include "nft_message.h"
 
 namespace netjail {

@@ -1,10 +1,10 @@
-#include <fmt/format.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "netjail/base/format.h"
 #include "netjail/kernel/nft.h"
 #include "nft_compare.h"
 #include "nft_message.h"

@@ -43,5 +43,6 @@ struct Element {
   bool open = false;  // the interval reaches the end of the key space: it has no end element
 };
 void for_each_element(const nft::Set& set, const std::function<void(const Element&)>& take);
+void put_element(MessageBuffer& out, const Element& element);
 
 }  // namespace netjail

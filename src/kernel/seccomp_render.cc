@@ -5,11 +5,12 @@
 //    9: load args[0]
 //   10: and 0x20
 //   11: return errno 97
-#include <fmt/format.h>
+
 #include <linux/seccomp.h>
 
 #include <cstddef>
 
+#include "netjail/base/format.h"
 #include "netjail/kernel/seccomp.h"
 
 namespace netjail {

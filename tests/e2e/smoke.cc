@@ -286,10 +286,10 @@ TEST_CASE("streams pass through unchanged, and nothing holds them when the run i
       world().run({.argv = netjail_command({"run", "--profile", "internet", "--", "cat"}), .input = text});
   CHECK(cat.status == 0);
   CHECK(cat.out == text);
-  CHECK_MESSAGE(cat.err.empty(), cat.err);  // nothing was refused: nothing is said
+  CHECK_MESSAGE(cat.said().empty(), cat.err);  // nothing was refused: nothing is said
   CHECK(cat.released);
   const Outcome error = shell({"--profile", "internet"}, "echo bad >&2");
-  CHECK(error.err == "bad\n");
+  CHECK(error.said() == "bad\n");
 }
 
 TEST_CASE("the summary names each refused destination, how often, and what would open it") {
@@ -322,7 +322,8 @@ TEST_CASE("the line to add that the summary gives opens what was refused") {
 TEST_CASE("-q is silent, --fail-on-deny fails, --json tells the same") {
   if (!needs_root()) return;
   const Words probe{"tcp", "192.168.77.10", "443"};
-  CHECK(jailed({"--profile", "internet", "-q"}, probe).err.empty());
+  const Outcome quiet = jailed({"--profile", "internet", "-q"}, probe);
+  CHECK_MESSAGE(quiet.said().empty(), quiet.describe());
   const std::string script = std::string(kProbe) + " tcp 192.168.77.10 443; exit 0";
   CHECK(shell({"--profile", "internet"}, script).status == 0);
   const Outcome failed = shell({"--profile", "internet", "--fail-on-deny"}, script);
@@ -358,8 +359,7 @@ TEST_CASE("the program has no privilege and no descriptor that it was not given"
 
 TEST_CASE("nothing is left behind, however the run ends") {
   if (!needs_root()) return;
-  const auto before = Snapshot::take(world().host());
-  REQUIRE(before.has_value());
+  const Snapshot& before = world().untouched();
   const Words command =
       netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; exec sleep 60"});
   SUBCASE("by itself") { check_reached(on_internet({"echo", "198.51.100.10", "443"})); }
@@ -371,7 +371,7 @@ TEST_CASE("nothing is left behind, however the run ends") {
   SUBCASE("the supervisor is killed") {
     Process process = world().start({.argv = command});
     REQUIRE_MESSAGE(process.wait_for("ready"), process.err());
-    CHECK(difference(*before, *Snapshot::take(world().host())) != "");  // the snapshot sees a running jail
+    CHECK(difference(before, *Snapshot::take(world().host())) != "");  // the snapshot sees a running jail
     process.kill(SIGKILL);
     CHECK(process.wait().signal == SIGKILL);
   }
@@ -385,6 +385,6 @@ TEST_CASE("nothing is left behind, however the run ends") {
   SUBCASE("the program cannot be started") {
     CHECK(world().netjail({"--profile", "internet", "--", "no-such-command-anywhere"}).status == 127);
   }
-  const std::string left = leaked(world().host(), *before);
+  const std::string left = leaked(world().host(), before);
   CHECK_MESSAGE(left.empty(), left);
 }

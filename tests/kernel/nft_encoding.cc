@@ -2,13 +2,13 @@
 // nft --debug=netlink prints, and, because that text hides lengths and elements, as the octets that the
 // kernel reports for a table that nft loaded and for one that we loaded.
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 #include <linux/netfilter/nf_tables.h>
 
 #include <algorithm>
 #include <cstring>
 #include <sstream>
 
+#include "netjail/base/format.h"
 #include "netjail/kernel/nft.h"
 #include "nft_fixture.h"
 

@@ -253,12 +253,11 @@ TEST_CASE("a process is talked to and killed at a moment") {
 TEST_CASE("leaks: nothing changes by itself, and each kind of leftover is named") {
   if (!needs_root()) return;
   const FakeWorld world = make_world();
-  const auto before = Snapshot::take(world.host());
-  REQUIRE(before.has_value());
-  CHECK(leaked(world.host(), *before).empty());
+  const Snapshot& before = world.untouched();
+  CHECK(leaked(world.host(), before) == "");
 
-  const auto leak = [&] { return leaked(world.host(), *before, 0ms); };
-  const auto undone = [&] { CHECK(leaked(world.host(), *before) == ""); };
+  const auto leak = [&] { return leaked(world.host(), before, 0ms); };
+  const auto undone = [&] { CHECK(leaked(world.host(), before) == ""); };
   SUBCASE("a link") {
     CHECK_OK(world.call({"ip", "link", "add", "nj0", "type", "veth"}));
     CHECK(leak().find("nj0") != std::string::npos);

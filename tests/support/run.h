@@ -52,6 +52,9 @@ struct Outcome {
   Milliseconds took{};
 
   bool ok() const { return status == 0; }
+  // `err` without the three lines that AddressSanitizer prints in a child that shares its parent's memory (a
+  // note of the instrumented build about itself, not of the program).
+  std::string said() const;
   std::string describe() const;  // everything, for a failing assertion
 };
 

@@ -92,9 +92,11 @@ Status FakeWorld::build(const WorldOptions& options) {
   NJ_TRY(add_links(options));
   NJ_TRY(mount_host(options));
   NJ_TRY(serve(options));
-  if (options.ruleset.empty()) return {};
-  NJ_TRY_AS(const Outcome nft, test::run(host(), {.argv = {"nft", "-f", "-"}, .input = options.ruleset}));
-  if (!nft.ok()) return fail("cannot load the host's ruleset: " + nft.err);
+  if (!options.ruleset.empty()) {
+    NJ_TRY_AS(const Outcome nft, test::run(host(), {.argv = {"nft", "-f", "-"}, .input = options.ruleset}));
+    if (!nft.ok()) return fail("cannot load the host's ruleset: " + nft.err);
+  }
+  NJ_TRY_AS(untouched_, Snapshot::take(host()));
   return {};
 }
 

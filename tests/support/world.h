@@ -50,6 +50,9 @@ class FakeWorld {
   const NetworkNamespace& internet() const { return internet_; }
   const NetworkNamespace& lan() const { return lan_; }
   Servers& servers() { return servers_; }
+  // The host before anything ran in it. Taken later, a snapshot may show what netjail's cleaner is about to
+  // remove.
+  const Snapshot& untouched() const { return untouched_; }
   const std::string& directory() const {
     return directory_;
   }  // a folder for the test's files, removed at the end
@@ -74,6 +77,7 @@ class FakeWorld {
   NetworkNamespace host_, internet_, lan_;
   Fd mount_;
   std::string directory_;
+  Snapshot untouched_;
   Servers servers_;
 };
 

@@ -181,6 +181,51 @@ TEST_CASE("records that ldns handles badly never reach it") {
   CHECK_FALSE(matches(with_additional(tsig, 1), asked));
 }
 
+TEST_CASE("lists of strings may not cost ldns more than they are worth") {
+  const Bytes asked = query(1, "a.example", kTxt);
+  const auto text = [&](std::size_t strings, std::size_t length, std::uint16_t type = kTxt) {
+    Bytes reply = set(query(1, "a.example", kTxt), 2, 0x81);
+    const std::size_t size = strings * (length + 1);
+    append(reply, {0xc0, 12, 0, static_cast<std::uint8_t>(type), 0, 1, 0, 0, 0, 0});
+    append(reply, {static_cast<std::uint8_t>(size >> 8), static_cast<std::uint8_t>(size)});
+    for (std::size_t index = 0; index < strings; ++index) {
+      reply.push_back(static_cast<std::uint8_t>(length));
+      reply.insert(reply.end(), length, 'x');
+    }
+    return set(reply, 7, 1);
+  };
+  CHECK(matches(text(1, 255), asked));
+  CHECK(matches(text(120, 255), asked));
+  CHECK(matches(text(1000, 0), asked));
+  CHECK(matches(text(255, 1), asked));
+  CHECK_FALSE(matches(text(65000, 0), asked));
+  CHECK_FALSE(matches(text(65000, 0, 99), asked));  // SPF is the same
+  CHECK_FALSE(matches(text(3000, 0), asked));
+  // Many small records of them are no trouble.
+  CHECK(matches(text_answer(asked, 60000), asked));
+}
+
+TEST_CASE("many names and long chains together are refused") {
+  const Bytes asked = query(1, "a.example");
+  const auto crafted = [&](std::uint16_t records) {
+    Bytes reply = test::answer(asked);
+    append(reply, {0xc0, 12, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 20});
+    std::size_t target = 12;
+    for (int index = 0; index < 10; ++index) {
+      const std::size_t at = reply.size();
+      append(reply, {static_cast<std::uint8_t>(0xc0 | target >> 8), static_cast<std::uint8_t>(target)});
+      target = at;
+    }
+    for (int index = 2; index < records; ++index) {
+      append(reply, {static_cast<std::uint8_t>(0xc0 | target >> 8), static_cast<std::uint8_t>(target)});
+      append(reply, {0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4});
+    }
+    return set(set(reply, 6, static_cast<std::uint8_t>(records >> 8)), 7, static_cast<std::uint8_t>(records));
+  };
+  CHECK(matches(crafted(1000), asked));
+  CHECK_FALSE(matches(crafted(3000), asked));
+}
+
 TEST_CASE("long chains of compression pointers are not followed") {
   const Bytes asked = query(1, "a.example");
   const auto chained = [&](std::size_t pointers) {

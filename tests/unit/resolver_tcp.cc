@@ -136,6 +136,18 @@ TEST_CASE("TCP: beyond max_connections the one idle longest goes; if none is idl
   CHECK(clients[3]->is_open());
 }
 
+TEST_CASE("TCP: one connection has 32 questions under way at most") {
+  TcpWorld world(nothing);
+  TcpClient client(world);
+  Bytes all;
+  for (std::uint16_t id = 0; id < 100; ++id) append(all, framed(query(id, "a.example")));
+  client.send(all);
+  CHECK(world.until([&] { return world.upstream.asked.size() == 32; }));
+  world.drain();
+  CHECK(world.upstream.asked.size() == 32);
+  CHECK(world.resolver->counts().questions == 32);
+}
+
 TEST_CASE("TCP: a client that does not read is not read from; it gets all when it does") {
   TcpWorld world([](const Bytes& asked, bool) { return Messages{text_answer(asked, 40000)}; });
   TcpClient client(world);
@@ -200,6 +212,20 @@ TEST_CASE("TCP: fail-over from a dead port, a wrong answer, an early end, silenc
   CHECK(wrong.asked.size() == 1);
   CHECK(silent.asked.size() == 1);
   CHECK(refuses.asked.size() == 1);
+}
+
+TEST_CASE("TCP: a server that answers something else has had its turn at once") {
+  World world;
+  FakeUpstream wrong(world.loop,
+                     [](const Bytes& asked, bool) { return Messages{answer(query(id_of(asked), "b"))}; });
+  FakeUpstream right(world.loop, good);
+  world.settings.upstreams = {wrong.upstream(), right.upstream()};
+  world.start();
+  TcpClient client(world);
+  const Bytes asked = query(1, "a.example");
+  client.send(framed(asked));
+  CHECK(client.receive() == answer(asked));
+  CHECK(wrong.asked.size() == 1);
 }
 
 TEST_CASE("TCP: forward = false") {

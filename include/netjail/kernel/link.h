@@ -40,6 +40,11 @@ struct LinkInfo {
 Result<LinkInfo> find_link(Netlink& route, const std::string& name);
 Result<LinkInfo> find_link(Netlink& route, std::uint32_t index);
 
+// Waits until packets can leave through these links. Of a veth pair the end that was opened first gets its queue from the
+// kernel's linkwatch work, some time later; until then what is sent through it is dropped in silence
+// (net/core/link_watch.c). Since Linux 6.8 the question itself brings the work forward.
+Status wait_operational(Netlink& route, const std::vector<std::uint32_t>& indices);
+
 // The entry of the routing tables that a packet would match.
 struct RouteInfo {
   std::uint32_t index = 0;   // outgoing link, 0: none

@@ -18,8 +18,9 @@ namespace netjail {
 // forward: ...") and carries the kernel's words; nothing of the batch remains then.
 Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset, bool exclusive);
 
-// Reads the table back and compares chains (hook, priority, policy), rules (every expression) and the number of set
-// elements with `ruleset`. An error names the first difference.
+// Reads the table back and compares chains (hook, priority, policy), rules (every expression, comment) and the elements
+// of sets with `ruleset`; of a set with more than 20,000 elements a sample, and the number if the kernel tells it. An
+// error names the first difference.
 Status verify_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
 
 // True if the table exists in the socket's namespace.

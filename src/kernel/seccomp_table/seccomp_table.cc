@@ -1,10 +1,10 @@
 // Run by the build: compiles the default policy for the machine and prints it as the header that seccomp.cc
 // includes.
-#include <fmt/format.h>
 
 #include <cstdio>
 
 #include "../seccomp_compile.h"
+#include "netjail/base/format.h"
 
 int main() {
   using namespace netjail;
