@@ -68,7 +68,26 @@ struct Run {
   std::string output;
 };
 
+// A launcher that hangs must not hang the bench. We are the first process of our pid namespace: all end with
+// us.
+constexpr unsigned kPatience = 120;  // seconds
+char running[256];
+void give_up(int) {
+  constexpr char text[] = "netjail-bench: still running after two minutes, given up: ";
+  (void)!::write(2, text, sizeof text - 1);
+  (void)!::write(2, running, std::strlen(running));
+  (void)!::write(2, "\n", 1);
+  ::_exit(1);
+}
+void watch(const Command& command) {
+  const std::string text = text_of(command);
+  running[text.copy(running, sizeof running - 1)] = 0;
+  std::signal(SIGALRM, give_up);
+  ::alarm(kPatience);
+}
+
 Run run(const Command& command) {
+  watch(command);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) fail("pipe2");
   const std::int64_t start = now();
@@ -81,6 +100,7 @@ Run run(const Command& command) {
   Run result;
   result.output = read_all(ends[0]);
   ::close(ends[0]);
+  ::alarm(0);
   check(status, command);
   const auto stamp = std::strtoll(result.output.c_str(), nullptr, 10);
   result.timing.whole = static_cast<double>(end - start) / 1e6;

@@ -89,6 +89,9 @@ static void stream(const char* address, int port, long ms) {
   need(connect(s, (const struct sockaddr*)&end, sizeof end) == 0, "connect");
   const int64_t start = now(), stop = start + ms * 1000000;
   int64_t bytes = 0;
+  const struct timeval patience = {.tv_sec = 10};
+  setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &patience,
+             sizeof patience);  // a path that stops carrying is an error
   while (now() < stop) {
     const ssize_t n = send(s, buffer, sizeof buffer, 0);
     need(n > 0, "send");

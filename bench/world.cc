@@ -143,4 +143,16 @@ void settle(std::size_t live_jails) {
   ::usleep(20000);
 }
 
+void wait_for_untouched_host(const World& world) {
+  shell(world.host, R"sh(
+    PATH=$PATH:/usr/sbin:/sbin
+    for i in $(seq 200); do
+      left="$(nft list tables)$(cat /proc/sys/net/ipv4/conf/up0/forwarding)"
+      [ "$left" = 0 ] && exit 0
+      sleep 0.1
+    done
+    echo "left in the host: $left" >&2
+    exit 1)sh");
+}
+
 }  // namespace netjail::bench

@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +21,7 @@ extern char** environ;
 namespace netjail {
 namespace {
 
+constexpr long kPidFsMagic = 0x50494446;  // PID_FS_MAGIC, Linux 6.9
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // -1 means "unchanged"
 
 std::string variable(const char* name) {
@@ -83,6 +86,36 @@ Result<std::vector<std::uint32_t>> find_groups(const std::vector<std::string>& n
     }
   }
   return out;
+}
+
+// A file, pipe or terminal, or one of the memory devices: nothing that leads further than itself.
+bool is_harmless(int fd) {
+  struct stat info {};
+  struct statfs file_system {};
+  if (::fstat(fd, &info) != 0) return false;
+  if (S_ISFIFO(info.st_mode)) return true;
+  constexpr unsigned kMemoryMajor = 1;  // null, zero, full, random, urandom; not mem, port, kmsg
+  if (S_ISCHR(info.st_mode)) {
+    const unsigned number = minor(info.st_rdev);
+    return ::isatty(fd) == 1 ||
+           (major(info.st_rdev) == kMemoryMajor && (number == 3 || number == 5 || number == 7 || number == 8 || number == 9));
+  }
+  if (!S_ISREG(info.st_mode)) return false;
+  // A namespace is a regular file of nsfs, also where it is bind-mounted; a pidfd is one of pidfs.
+  return ::fstatfs(fd, &file_system) == 0 && file_system.f_type != NSFS_MAGIC && file_system.f_type != kPidFsMagic;
+}
+
+// ssh, Node's spawn, a terminal multiplexer: it cannot be aimed elsewhere.
+bool is_connected_unix_stream(int fd) {
+  int domain = 0;
+  int type = 0;
+  socklen_t size = sizeof domain;
+  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return false;
+  size = sizeof type;
+  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type == SOCK_DGRAM) return false;
+  sockaddr_storage peer{};
+  size = sizeof peer;
+  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
 }
 
 bool under_sudo() { return ::geteuid() == 0 && ::getuid() == 0 && parse_number(variable("SUDO_UID"), kMaxId); }
@@ -150,34 +183,20 @@ Result<int> parse_keep_fd(const std::string& text) {
   const std::string what = "cannot keep file descriptor " + printable(text);
   if (!number || *number < 3) return fail(what, "give a number from 3 on; 0, 1 and 2 are always passed");
   const int fd = static_cast<int>(*number);
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return fail_errno(what, "it is not open");
-  if (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode)) {
-    // A namespace file is a regular file of nsfs: setns(2) would lead out.
-    char target[64] = {};
-    const ssize_t size = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target - 1);
-    if (size > 0 && target[0] == '/') return fd;
-    if (S_ISFIFO(info.st_mode)) return fd;
-  }
-  if (S_ISCHR(info.st_mode) && (::isatty(fd) == 1 || info.st_rdev == makedev(1, 3))) return fd;
-  return fail(what + ": it is no file, pipe or terminal", "anything else (socket, folder, namespace) could be a way out");
+  if (::fcntl(fd, F_GETFD) < 0) return fail_errno(what, "it is not open");
+  if (!is_harmless(fd))
+    return fail(what + ": it is no file, pipe or terminal", "anything else (socket, folder, namespace, device) could be a way out");
+  return fd;
 }
 
 Status check_standard_streams() {
+  static constexpr const char* kNames[] = {"standard input", "standard output", "standard error"};
   for (int fd = 0; fd <= 2; ++fd) {
-    int domain = 0;
-    int type = 0;
-    socklen_t size = sizeof domain;
-    if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) continue;
-    size = sizeof type;
-    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) continue;
-    sockaddr_storage peer{};
-    size = sizeof peer;
-    const bool connected = ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
-    // A connected stream of AF_UNIX (ssh, Node's spawn, a terminal multiplexer) cannot be aimed elsewhere.
-    if (domain == AF_UNIX && type != SOCK_DGRAM && connected) continue;
-    static constexpr const char* kNames[] = {"standard input", "standard output", "standard error"};
-    return fail(std::string(kNames[fd]) + " is a socket: it would lead around the profile",
+    if (is_harmless(fd) || is_connected_unix_stream(fd)) continue;
+    struct stat info {};
+    const bool is_socket = ::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode);
+    return fail(std::string(kNames[fd]) + (is_socket ? " is a socket" : " is a folder, a device or a namespace") +
+                    ": it would lead around the profile",
                 "put a pipe between: cat | netjail run ... | cat");
   }
   return {};

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cerrno>
 #include <string_view>
 
@@ -57,6 +58,8 @@ Status print(const std::string& text) {
 
 Result<int> run_netjail(const std::vector<std::string>& arguments) {
   NJ_TRY(open_standard_streams());
+  // Ignored by the caller, it would be ignored by init too: the kernel would reap the program and nobody hear of its end.
+  ::signal(SIGCHLD, SIG_DFL);
   if (arguments.empty()) {
     (void)write_all(STDERR_FILENO, render_help(nullptr));
     return 125;

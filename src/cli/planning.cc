@@ -27,7 +27,8 @@ Result<Planned> plan_run(const Arguments& arguments, bool for_real) {
     return fail("netjail run needs root in this version", "sudo netjail run ...; the program itself still runs as you");
 
   HostLock lock;
-  if (for_real && policy.opens_anything()) {
+  // Root inside: what other runs keep below /run/netjail is covered, so it must be there and stay there.
+  if (for_real && (policy.opens_anything() || identity.uid == 0)) {
     NJ_TRY_AS(lock, HostLock::take());
   }
   NJ_TRY_AS(const HostFacts host, probe_host(route_probes(policy)));

@@ -123,16 +123,27 @@ Status ensure_table(Netlink& netfilter, const std::string& folder, const nft::Ru
 
 // ---- the cleaner -----------------------------------------------------------------------------------------------------
 
+// Only what netjail itself can have recorded is acted on, whoever wrote it.
+bool is_ours(std::string_view path) {
+  if (path == "net/ipv6/conf/all/forwarding") return true;
+  const auto parts = split(path, '/');
+  if (parts.size() != 5 || parts[0] != "net" || parts[2] != "conf" || parts[3].empty() || parts[3] == "." || parts[3] == "..")
+    return false;
+  if (parts[1] == "ipv4") return parts[4] == "forwarding";
+  return parts[1] == "ipv6" && (parts[4] == "force_forwarding" || parts[4] == "accept_ra");
+}
+
 void restore(const std::string& folder, const std::string& name, Netlink* netfilter) {
   const std::string path = folder + "/" + name;
   const auto text = read_file(path, 4096);
   if (!text) return;
   const auto lines = split(*text, '\n');
-  if (name.starts_with("sysctl-") && lines.size() >= 3) {
+  if (name.starts_with("sysctl-") && lines.size() >= 3 && is_ours(lines[0]) && parse_number(lines[1], 2)) {
     // An administrator who changed it meanwhile knows better. An interface that is gone needs nothing.
     if (const std::string now = read_setting(std::string(lines[0])); now == lines[2])
       (void)write_file("/proc/sys/" + std::string(lines[0]), lines[1]);
-  } else if (name.starts_with("table-") && netfilter != nullptr) {
+  } else if (name.starts_with("table-") && netfilter != nullptr &&
+             (lines[0] == kTable || lines[0].starts_with(std::string(kTable) + "-guard-"))) {
     (void)delete_table(*netfilter, std::string(lines[0]));
   }
   ::unlink(path.c_str());
@@ -160,11 +171,22 @@ void clean(const std::string& folder) {
   ::rmdir(kRun);  // stays while another namespace has state there
 }
 
+// A jail whose supervisor sees another /run (a container that shares this network namespace) needs the host as it is, too.
+bool jails_alive() {
+  const auto links = read_file("/proc/net/dev");
+  if (!links) return true;
+  for (const std::string_view line : split(*links, '\n'))
+    if (const auto name = trim(line.substr(0, line.find(':')));
+        name.starts_with(kHostInterfacePrefix) && name.size() > 2 && name[2] >= '0' && name[2] <= '9')
+      return true;
+  return false;
+}
+
 [[noreturn]] void run_cleaner(const std::string& folder, int claim) {
   ::setsid();
   ::prctl(PR_SET_NAME, "netjail-cleaner", 0, 0, 0);
-  for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
-  ::signal(SIGHUP, SIG_IGN);
+  // It ends by itself; a service manager that ends the whole control group must not keep it from putting things back.
+  for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_IGN);
   (void)!::chdir("/");
   // Holding the caller's terminal or pipes open would make whoever reads them wait for us.
   const int kept = ::dup3(claim, 3, O_CLOEXEC) == 3 || claim == 3 ? 3 : claim;
@@ -180,7 +202,8 @@ void clean(const std::string& folder) {
       if (errno != EINTR) ::_exit(1);
     ::flock(lock, LOCK_UN);
     ::poll(nullptr, 0, kLinger);
-    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) break;
+    if (jails_alive() || ::flock(lock, LOCK_EX | LOCK_NB) != 0) continue;
+    if (!jails_alive()) break;
   }
   clean(folder);
   ::_exit(0);

@@ -31,7 +31,7 @@ bool has_controlling_terminal() {
   return static_cast<bool>(tty);
 }
 
-Result<ChildSpec> to_spec(const Plan& plan) {
+Result<ChildSpec> to_spec(const Plan& plan, int router_netns) {
   const ChildPlan& child = plan.child;
   ChildSpec spec;
   spec.command = child.command;
@@ -42,6 +42,8 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.gid = child.gid;
   spec.groups.assign(child.groups.begin(), child.groups.end());
   spec.keep_fds = child.keep_fds;
+  spec.pin = router_netns;
+  spec.mounts.push_back({MountStep::Kind::pin, "", ""});
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
   NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families}, native_architecture()));
   spec.listen = plan.resolver.listen;
@@ -68,10 +70,11 @@ Jail::Jail(Jail&&) noexcept = default;
 Jail::~Jail() = default;
 
 Result<Jail> Jail::apply(const Plan& plan, HostLock lock) {
-  NJ_TRY_AS(const ChildSpec spec, to_spec(plan));
-  // init makes its namespaces and mounts while we make the router.
+  NJ_TRY_AS(Router router, make_router());
+  NJ_TRY_AS(const ChildSpec spec, to_spec(plan, router.netns.get()));
+  // init makes its namespaces and mounts while we load the rules.
   NJ_TRY_AS(Child child, Child::spawn(spec));
-  NJ_TRY_AS(Router router, make_router(plan.router));
+  NJ_TRY(load_rules(router, plan.router));
   if (plan.uplink.kind == UplinkPlan::Kind::host) NJ_TRY(make_host(lock, plan.uplink));
   NJ_TRY_AS(JailSockets sockets, child.receive_sockets());
   NJ_TRY_AS(Netlink jail_route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));

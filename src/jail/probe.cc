@@ -46,6 +46,44 @@ void read_resolv_conf(HostFacts& facts) {
   }
 }
 
+// mountinfo writes space, tab, newline and backslash as octal.
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+      i += 3;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
+bool below(std::string_view path, std::string_view folder) {
+  return path == folder || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
+}
+
+// proc_pid_mountinfo(5): "36 35 98:0 /root /mount/point options ... - type source options".
+Status find_kernel_mounts(HostFacts& facts) {
+  static constexpr std::string_view kTypes[] = {"proc",       "sysfs",  "cgroup",    "cgroup2", "debugfs", "tracefs",
+                                                "securityfs", "bpf",    "configfs",  "pstore",  "efivarfs", "fusectl",
+                                                "binfmt_misc", "devtmpfs", "nsfs",   "selinuxfs"};
+  NJ_TRY_AS(const std::string text, read_file("/proc/self/mountinfo"));
+  for (const std::string_view line : split(text, '\n')) {
+    const auto words = split_words(line);
+    const auto dash = std::ranges::find(words, "-");
+    if (words.size() < 7 || words.end() - dash < 2) continue;
+    const std::string_view type = dash[1];
+    const std::string target = unescape(words[4]);
+    if (std::ranges::find(kTypes, type) == std::end(kTypes)) continue;
+    // Those are covered by the jail's own.
+    if (below(target, "/proc") || below(target, "/sys") || below(target, "/dev")) continue;
+    facts.kernel_mounts.push_back({target, type == "devtmpfs"});
+  }
+  return {};
+}
+
 HostUplink describe_uplink(const LinkInfo& link, Family family) {
   HostUplink uplink;
   uplink.family = family;
@@ -102,6 +140,7 @@ Result<HostFacts> probe_host(const std::vector<Ip>& destinations) {
       if (uplink.family == Family::ipv6)
         uplink.forwarding = read_sysctl("net/ipv6/conf/" + uplink.interface + "/force_forwarding", 0) == 1;
 
+  if (facts.privileged) NJ_TRY(find_kernel_mounts(facts));
   read_resolv_conf(facts);
   if (const auto text = read_file("/etc/nsswitch.conf", 1u << 20)) facts.nsswitch = *text;
   facts.nscd_socket = exists("/run/nscd/socket");

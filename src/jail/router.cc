@@ -132,11 +132,17 @@ Result<JailAddresses> join_uplink(Router& router, const UplinkPlan& plan) {
   NJ_TRY_AS(Netlink host_route, Netlink::open(NETLINK_ROUTE));
   const Fd host_netns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!host_netns) return fail_errno("cannot open /proc/self/ns/net");
-  const std::string name = fmt::format("{}{}", kHostInterfacePrefix, ::getpid());
-
+  // A pid is one of a pid namespace; two of those may share this network namespace.
+  std::string name = fmt::format("{}{}", kHostInterfacePrefix, ::getpid());
   MessageBuffer messages;
-  append_veth(messages, {std::string(kUplinkInterface), kUplinkIndex, name, 0, host_netns.get(), plan.mtu});
-  NJ_TRY(router.route.request(messages, "cannot make the veth pair of the uplink"));
+  for (int suffix = 0;; ++suffix) {
+    messages.clear();
+    append_veth(messages, {std::string(kUplinkInterface), kUplinkIndex, name, 0, host_netns.get(), plan.mtu});
+    const Status made = router.route.request(messages, "cannot make the veth pair of the uplink");
+    if (made) break;
+    if (made.error().code != EEXIST || suffix == 99) return std::unexpected(made.error());
+    name = fmt::format("{}{}x{}", kHostInterfacePrefix, ::getpid(), suffix);
+  }
   NJ_TRY_AS(const LinkInfo link, find_link(host_route, name));
 
   for (const SysctlSetting& setting : plan.link_sysctls) {
@@ -174,7 +180,7 @@ Status configure(Netlink& route, std::uint32_t index, const JailAddresses& addre
 
 }  // namespace
 
-Result<Router> make_router(const RouterPlan& plan) {
+Result<Router> make_router() {
   OpenedInRouter opened;
   NJ_TRY(in_new_netns(open_in_router, &opened));
   Fd netns(opened.netns);
@@ -187,9 +193,12 @@ Result<Router> make_router(const RouterPlan& plan) {
   }
   NJ_TRY_AS(Netlink route_socket, Netlink::adopt(std::move(route), NETLINK_ROUTE));
   NJ_TRY_AS(Netlink rules_socket, Netlink::adopt(std::move(rules), NETLINK_NETFILTER));
-  NJ_TRY(load_ruleset(rules_socket, plan.ruleset, true));
-  NJ_TRY(verify_ruleset(rules_socket, plan.ruleset));
   return Router{std::move(netns), std::move(route_socket), std::move(rules_socket), std::move(log)};
+}
+
+Status load_rules(Router& router, const RouterPlan& plan) {
+  NJ_TRY(load_ruleset(router.rules, plan.ruleset, true));
+  return verify_ruleset(router.rules, plan.ruleset);
 }
 
 Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns, const UplinkPlan& plan) {

@@ -21,8 +21,10 @@ struct JailAddresses {
   std::optional<Ip> ipv6;
 };
 
-// A new namespace with the rules loaded and read back, and nothing else in it yet.
-Result<Router> make_router(const RouterPlan& plan);
+// A new namespace with nothing in it yet.
+Result<Router> make_router();
+// The rules loaded in one batch, every ack checked, and read back.
+Status load_rules(Router& router, const RouterPlan& plan);
 
 // jail <-> router, and router <-> host where the plan has an uplink. Claims the jail's addresses.
 Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns, const UplinkPlan& plan);

@@ -75,6 +75,7 @@ Result<Child> Child::spawn(const ChildSpec& spec) {
   prepared.keep_fd_count = spec.keep_fds.size();
   prepared.mounts = spec.mounts.data();
   prepared.mount_count = spec.mounts.size();
+  prepared.pin = spec.pin;
   prepared.seccomp = spec.seccomp.data();
   prepared.seccomp_length = spec.seccomp.size();
   prepared.listen = spec.listen;
@@ -199,7 +200,7 @@ Error Child::describe_failure(const ChildEvent& event) const {
   const auto step = static_cast<init::Step>(event.value);
   error.what = std::string("cannot ") + init::step_name(step);
   if (step == init::Step::mount && static_cast<std::size_t>(event.detail) < mounts_.size()) {
-    static constexpr std::array kNames{"/proc", "/sys", "/dev", "", "", "", "/sys/fs/cgroup"};
+    static constexpr std::array kNames{"/proc", "/sys", "/dev", "", "", "", "/sys/fs/cgroup", "the router's namespace"};
     const MountStep& mount = mounts_[static_cast<std::size_t>(event.detail)];
     error.what += " " + (mount.target.empty() ? kNames[static_cast<std::size_t>(mount.kind)] : mount.target) + " in the jail";
   }

@@ -129,7 +129,7 @@ void make_mounts(const Prepared& p) {
   if (::unshare(CLONE_NEWNS) != 0) die(p, Step::mount_namespace);
   if (!prepare_mounts()) die(p, Step::mount_namespace);
   for (std::size_t i = 0; i < p.mount_count; ++i)
-    if (!mount_step(p.mounts[i])) die(p, Step::mount, static_cast<int>(i));
+    if (!mount_step(p.mounts[i], p.pin)) die(p, Step::mount, static_cast<int>(i));
 }
 
 // SECURITY.md P6: no capability in any of the five sets, and no way to get one back.

@@ -30,6 +30,7 @@ struct Prepared {
   std::size_t keep_fd_count;
   const MountStep* mounts;
   std::size_t mount_count;
+  int pin;
   const sock_filter* seccomp;
   std::size_t seccomp_length;
   bool listen;
@@ -47,7 +48,7 @@ inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
 
 [[noreturn]] void run(const Prepared& prepared);
 // Mounts one step; false with errno set.
-bool mount_step(const MountStep& step);
+bool mount_step(const MountStep& step, int pin);
 // Files of MountStep::Kind::file wait in a tmpfs on /proc until proc is mounted over it.
 bool prepare_mounts();
 

@@ -104,6 +104,21 @@ bool mount_sysfs() {
   return ::mount("sysfs", "/sys", "sysfs", kQuiet | MS_RDONLY, nullptr) == 0;
 }
 
+// When the supervisor is killed the kernel closes its descriptors before it ends the jail. Were they the last references to
+// the router's namespace, its rules would go while the program still runs, and its routes a moment later. A mount in the
+// jail's mount namespace goes when the last process of the jail can send no more. It lies below the fresh proc: no
+// path leads to it.
+bool mount_pin(int pin) {
+  char path[64];
+  std::snprintf(path, sizeof path, "%s/router", kStage);
+  if (!make_file(path, "", 0)) return false;
+  const int tree = ::open_tree(pin, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (tree < 0) return false;
+  const bool done = ::move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0;
+  ::close(tree);
+  return done;
+}
+
 bool mount_read_only(const char* target) {
   if (!bind(target, target)) return errno == ENOENT;
   return remount_read_only(target);
@@ -116,16 +131,17 @@ bool prepare_mounts() {
          ::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") == 0;
 }
 
-bool mount_step(const MountStep& step) {
+bool mount_step(const MountStep& step, int pin) {
   switch (step.kind) {
     case MountStep::Kind::proc: return mount_proc();
     case MountStep::Kind::sysfs: return mount_sysfs();
     case MountStep::Kind::devices: return mount_devices();
     case MountStep::Kind::file: return mount_file(step);
     case MountStep::Kind::empty:
-      return ::mount("tmpfs", step.target.c_str(), "tmpfs", kQuiet | MS_RDONLY, "mode=0755") == 0 || errno == ENOENT;
+      return ::mount("tmpfs", step.target.c_str(), "tmpfs", kQuiet | MS_RDONLY, "mode=0755") == 0;
     case MountStep::Kind::read_only: return mount_read_only(step.target.c_str());
     case MountStep::Kind::cgroup: return mount_cgroup();
+    case MountStep::Kind::pin: return mount_pin(pin);
   }
   errno = EINVAL;
   return false;

@@ -89,7 +89,10 @@ class Conversation {
     while (open_ > 0) {
       auto packet = next(deadline);
       if (!packet) return std::unexpected(packet.error());
-      if (packet->empty()) continue;
+      if (packet->empty()) {  // strangers do not extend the deadline
+        if (Clock::now() >= deadline) return failure(first_open(), socket_error(ETIMEDOUT, "no answer"));
+        continue;
+      }
       for (const auto* answer = reinterpret_cast<const nlmsghdr*>(packet->data());
            nlmsg_fits(answer, *packet); answer = advance(*packet)) {
         if (auto status = take(answer, on_message); !status) return status;

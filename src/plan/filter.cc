@@ -117,6 +117,8 @@ Chain prerouting_chain(SetMaker& sets) {
   Chain chain{"prerouting", BaseChain{false, Hook::prerouting, -150, false}, {}};
   chain.rules.push_back({{IifName{std::string(kJailInterface), true}, Accept{}}, "only the jail is judged here"});
   chain.rules.push_back({{CtMark{kGenerationMark}, Accept{}}, "admitted flow"});
+  // Before the router can answer such a packet with an error to whoever it names as its source.
+  chain.rules.push_back({{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "source is not the jail's address"});
   for (const Family family : kFamilies) {
     auto matches = sets.addresses("unroutable", unroutable_addresses(), family);
     if (matches) chain.rules.push_back({joined({*matches, {Goto{"unroutable"}}}), ""});
@@ -148,7 +150,6 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
   rules.push_back({{IifName{jail, true}, Counter{"unsolicited"}, Drop{}}, "nothing comes in by itself"});
 
   rules.push_back({{CtState{kInvalid | kRelated | kUntracked}, Counter{"invalid"}, Drop{}}, ""});
-  rules.push_back({{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "source is not the jail's address"});
 
   for (const Family family : kFamilies) {
     if (const auto host = sets.addresses("host", policy.host, family))
@@ -200,8 +201,11 @@ nft::Ruleset make_filter(const Policy& policy) {
 
   ruleset.chains.push_back(unroutable_chain());
   ruleset.chains.push_back(prerouting_chain(sets));
-  // Nothing listens in the router.
+  // Nothing listens in the router, and it speaks to the jail alone.
   ruleset.chains.push_back({"input", BaseChain{false, Hook::input, 0, true}, {}});
+  ruleset.chains.push_back({"output",
+                            BaseChain{false, Hook::output, 0, true},
+                            {{{OifName{std::string(kJailInterface)}, Accept{}}, "resets and ICMP errors"}}});
   ruleset.chains.push_back(forward_chain(sets, policy));
   return ruleset;
 }

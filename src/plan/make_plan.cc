@@ -44,7 +44,13 @@ std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std:
     if (!host.nsswitch.empty()) mounts.push_back(MountFile{"/etc/nsswitch.conf", nsswitch(host.nsswitch)});
     if (host.nscd_socket) mounts.push_back(MountEmpty{"/run/nscd"});
   }
-  if (uid == 0) mounts.push_back(MountDevices{});
+  if (uid == 0) {
+    mounts.push_back(MountDevices{});
+    // What the cleaner restores is root's to write: the jail's root must not see it.
+    mounts.push_back(MountEmpty{"/run/netjail"});
+    for (const KernelMount& mount : host.kernel_mounts)
+      mounts.push_back(mount.devices ? Mount(MountEmpty{mount.target}) : Mount(MountReadOnly{mount.target}));
+  }
   mounts.push_back(MountSysfs{});
   if (host.cgroup_mount) mounts.push_back(MountCgroup{});
   mounts.push_back(MountProc{});

@@ -13,8 +13,9 @@ const std::string kAnyJail = std::string(kHostInterfacePrefix) + "*";
 constexpr std::int32_t kBeforeFilter = -10;  // before the filter chains of ufw, firewalld and iptables
 constexpr std::int32_t kSrcnat = 100;
 
-// Names no jail: the same text whatever runs (DESIGN.md section 2). Loss of this table cuts the jails off, it opens
-// nothing: the filter is in each jail's router.
+// Names no jail: the same text whatever runs (DESIGN.md section 2). If somebody deletes it the jails lose their way out
+// (nothing masquerades); the filter is in each jail's router. Only an address that the host got after the launch is
+// guarded by this input chain alone.
 Ruleset host_table() {
   Ruleset table;
   table.table = kTable;

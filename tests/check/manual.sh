@@ -1,6 +1,6 @@
 #!/bin/bash
 # manual.sh ROOT NETJAIL PROFILE-PAGE: netjail(1) has every command and option of --help and no other, README.md and the
-# manual use known ones only, netjail-profile(5) and netjail(1) are good mdoc.
+# manual use known ones only, the texts name files that are there, netjail-profile(5) and netjail(1) are good mdoc.
 . "$(dirname "$0")/lib.sh"
 root=$1 netjail=$2 page=$3
 need mandoc
@@ -50,6 +50,20 @@ check_examples() { # FILE
   )
 }
 
+# Every file that a text names in backquotes is there: `src/x/y.cc`, `unit/y.cc` (of tests/).
+check_paths() { # FILE
+  (
+    flaws=0
+    for path in $(grep -oE '`(src|tests|man|scripts|unit|golden|kernel|e2e|fuzz|include|profile|policy|jail|plan|nft)/[a-zA-Z0-9_/*.-]+\.[a-z0-9]+`' "$1" | tr -d '`'); do
+      for folder in "$root" "$root/tests" "$root/src" "$root/include/netjail"; do
+        compgen -G "$folder/$path" >/dev/null && continue 2
+      done
+      flaw "${1##*/} names $path, which is not there"
+    done
+    finish
+  )
+}
+
 try=$(mktemp -d)
 trap 'rm -rf "$try"' EXIT
 grep -v 'Fl \\-keep\\-fd' "$root/man/netjail.1" >"$try/less.1"
@@ -58,11 +72,16 @@ sed 's/^\.It Fl \\-keep\\-fd/.It Fl \\-keep\\-fds/' "$root/man/netjail.1" >"$try
 must_fail "an option that does not exist" check_options "$try/wrong.1"
 echo 'sudo netjail run --profil x -- true' >"$try/README.md"
 must_fail "a wrong example" check_examples "$try/README.md"
+echo 'see `src/jail/nothing.cc`' >"$try/paths.md"
+must_fail "a file that is not there" check_paths "$try/paths.md"
 
 check_options "$root/man/netjail.1" || flaw "see above"
 for file in README.md SECURITY.md man/netjail.1; do
   [ -f "$root/$file" ] || flaw "$file is missing"
   check_examples "$root/$file" || flaw "see above"
+done
+for file in README.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md; do
+  check_paths "$root/$file" || flaw "see above"
 done
 for file in "$root/man/netjail.1" "$page"; do
   mandoc -T lint -W warning "$file" || flaw "${file##*/}: mandoc has complaints"

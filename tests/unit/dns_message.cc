@@ -130,6 +130,14 @@ TEST_CASE("an answer must be to this question") {
   CHECK_FALSE(matches(Bytes(good.begin(), good.end() - 1), asked));
 }
 
+TEST_CASE("an answer must be one that ldns can read") {
+  const Bytes asked = query(1, "a.example");
+  Bytes reply = test::answer(asked);
+  // An address of three octets: every length is right, the record makes no sense.
+  reply.pop_back();
+  CHECK_FALSE(matches(set(reply, reply.size() - 4, 3), asked));
+}
+
 TEST_CASE("the client's spelling of the name is kept, octets behind the end are cut off") {
   const Bytes asked = query(1, "WwW.Example.com");
   Bytes reply = test::answer(query(1, "www.eXAMPLE.com"));

@@ -123,12 +123,17 @@ TEST_CASE("TCP: beyond max_connections the one idle longest goes; if none is idl
     clients.push_back(std::make_unique<TcpClient>(world));
     world.drain();
   }
-  for (int count = 1; count < 4; ++count)
-    clients[static_cast<std::size_t>(count)]->send(framed(query(1, "a.example")));
-  CHECK(world.until([&] { return world.upstream.asked.size() == 3; }));
+  // The first has asked last: of the two that are owed nothing the second is idle longer.
+  clients[0]->send(framed(query(1, "a.example", kAxfr)));
+  CHECK(rcode_of(clients[0]->receive()) == 5);
+  clients[2]->send(framed(query(1, "a.example")));
+  clients[3]->send(framed(query(1, "a.example")));
+  CHECK(world.until([&] { return world.upstream.asked.size() == 2; }));
   TcpClient fifth(world);
-  CHECK(clients[0]->closed());
+  CHECK(clients[1]->closed());
+  CHECK(clients[0]->is_open());
   fifth.send(framed(query(2, "a.example")));
+  clients[0]->send(framed(query(2, "a.example")));
   CHECK(world.until([&] { return world.upstream.asked.size() == 4; }));
   TcpClient sixth(world);
   CHECK(sixth.closed());

@@ -25,7 +25,7 @@
 namespace netjail {
 
 struct MountStep {
-  enum class Kind : std::uint8_t { proc, sysfs, devices, file, empty, read_only, cgroup };
+  enum class Kind : std::uint8_t { proc, sysfs, devices, file, empty, read_only, cgroup, pin };
   Kind kind = Kind::proc;
   std::string target;  // file, empty, read_only
   std::string text;    // file
@@ -41,6 +41,7 @@ struct ChildSpec {
   std::vector<gid_t> groups;
   std::vector<int> keep_fds;
   std::vector<MountStep> mounts;
+  int pin = -1;  // namespace file that MountStep::Kind::pin mounts out of reach, so that it lives as long as the jail
   std::vector<sock_filter> seccomp;
   bool listen = false;       // open the resolver's sockets on 127.0.0.1:53
   bool new_session = false;  // no controlling terminal: setsid(2)

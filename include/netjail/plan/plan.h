@@ -36,6 +36,12 @@ struct HostUplink {
   int accept_ra = 0;        // IPv6: the host takes router advertisements on it
   bool operator==(const HostUplink&) const = default;
 };
+// A file system of the kernel's (proc, sysfs, cgroup, devtmpfs, ...) mounted somewhere else than at /proc, /sys and /dev.
+struct KernelMount {
+  std::string target;
+  bool devices = false;  // devtmpfs
+  bool operator==(const KernelMount&) const = default;
+};
 struct HostFacts {
   bool privileged = false;                // may make network namespaces and host rules
   AddressSet addresses;                   // the host's own
@@ -51,6 +57,7 @@ struct HostFacts {
   std::string nsswitch;                   // text of /etc/nsswitch.conf; empty: none
   bool nscd_socket = false;               // /run/nscd exists
   bool cgroup_mount = false;              // /sys/fs/cgroup is mounted
+  std::vector<KernelMount> kernel_mounts;  // root inside could write there
   bool operator==(const HostFacts&) const = default;
 };
 

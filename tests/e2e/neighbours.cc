@@ -1,0 +1,113 @@
+// Jails beside each other and beside the host: nobody reaches a jail, no jail reaches another, fifty at once.
+#include <doctest/doctest.h>
+
+#include <csignal>
+
+#include "support/world.h"
+
+using namespace netjail;
+using namespace netjail::test;
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+FakeWorld& world() {
+  static FakeWorld made = [] {
+    auto created = FakeWorld::create();
+    if (!created) FAIL(render_error(created.error()));
+    return std::move(*created);
+  }();
+  return made;
+}
+
+// The address of the one running jail, as the host routes it.
+std::string jail_address() {
+  const std::string routes = world().call({"ip", "-4", "route"}).out;
+  const auto at = routes.find(" dev nj");
+  if (at == std::string::npos) return {};
+  const auto start = routes.rfind('\n', at);
+  return routes.substr(start == std::string::npos ? 0 : start + 1, at - (start == std::string::npos ? 0 : start + 1));
+}
+
+Process listener() {
+  Process process = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", kProbe, "listen", "0.0.0.0", "4000"}),
+                                   .keep_input_open = true,
+                                   .deadline = std::chrono::seconds(60)});
+  REQUIRE_MESSAGE(process.wait_for("ready"), process.err());
+  return process;
+}
+
+}  // namespace
+
+TEST_CASE("a server in a jail is reached by nobody outside it") {
+  if (!needs_root()) return;
+  // The same server without netjail answers.
+  {
+    Process open = world().start({.argv = {kProbe, "listen", "0.0.0.0", "4001"}, .keep_input_open = true});
+    REQUIRE(open.wait_for("ready"));
+    REQUIRE(world().probe({"tcp", "127.0.0.1", "4001"}).ok());
+  }
+  Process server = listener();
+  const std::string address = jail_address();
+  REQUIRE(!address.empty());
+  SUBCASE("not by the host") { CHECK_FALSE(world().probe({"tcp", address, "4000"}).ok()); }
+  SUBCASE("not by another jail, even one that names its address") {
+    const Outcome other = world().netjail({"--profile", "internet", "--allow", address, "--", kProbe, "tcp", address, "4000"});
+    CHECK_MESSAGE(other.status == 1, other.describe());
+    const Outcome any = world().netjail({"--profile", "internet", "--", kProbe, "tcp", address, "4000"});
+    CHECK_MESSAGE(any.status == 1, any.describe());
+  }
+  server.kill(SIGKILL);
+  server.wait();
+}
+
+TEST_CASE("an address that the host gets after the start is out of reach, too") {
+  if (!needs_root()) return;
+  REQUIRE(world().call({"ip", "address", "add", "203.0.113.200/32", "dev", "lo"}).ok());
+  REQUIRE(world().probe({"tcp", "203.0.113.200", "22"}).ok());
+  REQUIRE(world().call({"ip", "address", "del", "203.0.113.200/32", "dev", "lo"}).ok());
+  Process shell = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c",
+                                                          "echo ready; read line; exec " + std::string(kProbe) + " tcp 203.0.113.200 22"}),
+                                 .keep_input_open = true});
+  REQUIRE(shell.wait_for("ready"));
+  REQUIRE(world().call({"ip", "address", "add", "203.0.113.200/32", "dev", "lo"}).ok());
+  REQUIRE(shell.send("go\n"));
+  const Outcome outcome = shell.wait();
+  CHECK_MESSAGE(outcome.status == 1, outcome.describe());
+  CHECK_MESSAGE(has(outcome.out, "ECONNREFUSED"), outcome.describe());
+  REQUIRE(world().call({"ip", "address", "del", "203.0.113.200/32", "dev", "lo"}).ok());
+}
+
+TEST_CASE("fifty at once work, and the last one out puts everything back") {
+  if (!needs_root()) return;
+  const Snapshot& before = world().untouched();
+  std::vector<Process> jails;
+  for (int i = 0; i < 50; ++i)
+    jails.push_back(world().start({.argv = netjail_command({"run", "--profile", "internet", "--", kProbe, "echo", "198.51.100.10", "443"}),
+                                   .deadline = std::chrono::seconds(120)}));
+  for (Process& jail : jails) {
+    const Outcome outcome = jail.wait();
+    CHECK_MESSAGE(outcome.ok(), outcome.describe());
+  }
+  const std::string left = leaked(world().host(), before, std::chrono::seconds(10));
+  CHECK_MESSAGE(left.empty(), left);
+}
+
+TEST_CASE("what flushes or deletes the host's tables cuts a jail off, it opens nothing") {
+  if (!needs_root()) return;
+  Process shell = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c",
+                                                          "echo ready; read line; " + std::string(kProbe) + " tcp 192.168.77.10 443; exec " +
+                                                              std::string(kProbe) + " tcp 198.51.100.2 22"}),
+                                 .keep_input_open = true});
+  REQUIRE(shell.wait_for("ready"));
+  REQUIRE(world().call({"nft", "flush", "ruleset"}).ok());
+  world().servers().forget();
+  REQUIRE(shell.send("go\n"));
+  const Outcome outcome = shell.wait();
+  CHECK_MESSAGE(outcome.status == 1, outcome.describe());
+  CHECK_MESSAGE(!has(outcome.out, ": ok"), outcome.describe());
+  CHECK(world().servers().count() == 0);
+}
