@@ -108,6 +108,12 @@ static void set_up(struct wire* w, int index, int forwarding) {
   nest_end(w, spec);
 }
 
+static void ask_for_link(struct wire* w, int index) {
+  const struct ifinfomsg head = {.ifi_index = index};
+  wire_message(w, RTM_GETLINK, 0, &head, sizeof head);
+  put_u32(w, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
 static void add_address(struct wire* w, uint32_t index, int family, const void* address) {
   const uint8_t bits = family == AF_INET ? 32 : 128;
   const struct ifaddrmsg head = {
@@ -196,15 +202,11 @@ int main(int argc, char** argv) {
 #ifdef FLOOR_STEPS
   wire_send(router, &router_wire);
   step("veth jail");
-  router_wire.used = 0;
-  memset(router_wire.bytes, 0, sizeof router_wire.bytes);
 #endif
   create_veth(&router_wire, kUplinkLink, "uplink", host_ns, host_index, host_link);
 #ifdef FLOOR_STEPS
   wire_send(router, &router_wire);
   step("veth uplink");
-  router_wire.used = 0;
-  memset(router_wire.bytes, 0, sizeof router_wire.bytes);
 #endif
   both_families(&router_wire, add_address, kJailLink, router4, router6);
   both_families(&router_wire, add_route, kJailLink, jail4, jail6);
@@ -223,6 +225,14 @@ int main(int argc, char** argv) {
   both_families(&host_wire, add_route, host_index, jail4, jail6);
   wire_send(host, &host_wire);
   step("host links");
+
+  // The end that was opened first has carrier now, but a qdisc that drops until the kernel's link watch has
+  // run. Asking for the link runs it for that link (Linux 6.8): without, one jail in six loses its first
+  // packet.
+  ask_for_link(&router_wire, kJailLink);
+  ask_for_link(&router_wire, kUplinkLink);
+  wire_send(router, &router_wire);
+  step("router links ready");
 
   const long pid = syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | SIGCHLD, 0, 0, 0, 0);
   if (pid == 0) child(argv + 1);

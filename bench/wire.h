@@ -63,10 +63,12 @@ static inline void wire_send(int fd, struct wire* w) {
   w->last->nlmsg_flags |= NLM_F_ACK;
   send(fd, w->bytes, w->used, 0);
   recv(fd, answer, sizeof answer, 0);
+  memset(w->bytes, 0, w->used);  // padding is expected to be zero
+  w->used = 0;
 #ifdef FLOOR_STEPS
   for (ssize_t n = 1; n > 0; n = recv(fd, answer, sizeof answer, MSG_DONTWAIT)) {
     const struct nlmsgerr* e = NLMSG_DATA((struct nlmsghdr*)(void*)answer);
-    if (e->error != 0)
+    if (((struct nlmsghdr*)(void*)answer)->nlmsg_type == NLMSG_ERROR && e->error != 0)
       fprintf(stderr, "floor: message %u of %u bytes refused: %s\n", e->msg.nlmsg_type, e->msg.nlmsg_len,
               strerror(-e->error));
   }

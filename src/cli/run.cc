@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,16 @@ SuperviseOptions live_lines(const Plan& plan) {
   return options;
 }
 
+// Set-up needs about 25 descriptors at once, the resolver more; it must not run out of them half way.
+Status check_limits() {
+  constexpr rlim_t kLeast = 64;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return fail_errno("cannot read the limit of open files");
+  if (limit.rlim_cur >= kLeast) return {};
+  return fail(fmt::format("only {} open files are allowed, netjail needs {}", limit.rlim_cur, kLeast),
+              fmt::format("ulimit -n {}", kLeast));
+}
+
 Result<Fd> open_report(const std::string& path) {
   if (path.empty()) return Fd();
   Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -42,6 +53,7 @@ Result<int> run_command(const Arguments& arguments) {
   if (arguments.words.empty())
     return fail("netjail run: no command given", "netjail run --profile internet -- curl -sI 198.51.100.7; see netjail run --help");
   if (arguments.has("quiet") && arguments.has("verbose")) return fail("--quiet and --verbose exclude each other");
+  NJ_TRY(check_limits());
   NJ_TRY(check_standard_streams());
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
   NJ_TRY_AS(Planned planned, plan_run(arguments, true));

@@ -1,13 +1,13 @@
-/* Stands in for libcrypto, which ldns wants for DNSSEC and TSIG: netjail reads messages, it verifies and signs none.
+/* Stands in for libcrypto, which ldns wants for DNSSEC and TSIG: netjail reads messages, it signs none.
  *
- * ldns_wire2pkt itself needs no cryptography, but the members of the archive refer to each other, so a static link
- * asks for all of the symbols below. Cost of a launch over that of an empty program (median of 200, twice): with
- * libldns.so 0.82 ms, libldns.a and libcrypto.so 0.57 ms, libldns.a and libcrypto.a 0.24 ms and 370 KiB of relocated
- * (private) pages, libldns.a and this file 0.01 ms.
+ * ldns_wire2pkt itself needs no cryptography, but the members of the archive refer to each other, so a
+ * static link asks for all of the symbols below. Cost of a launch over that of an empty program (median of
+ * 200, twice): with libldns.so 0.82 ms, libldns.a and libcrypto.so 0.57 ms, libldns.a and libcrypto.a 0.24
+ * ms and 370 KiB of relocated (private) pages, libldns.a and this file 0.01 ms.
  *
- * A call of one of them ends the process. None is reachable from dns_ldns.cc; tests/fuzz/fuzz_dns.cc would find it. A
- * later ldns that needs another symbol fails to link. They are hidden, so that a shared library that brings the real
- * libcrypto is never bound to them. */
+ * A call of one of them ends the process. None is reachable from dns_ldns.cc; tests/fuzz/fuzz_dns.cc would
+ * find it. A later ldns that needs another symbol fails to link. They are hidden, so that a shared library
+ * that brings the real libcrypto is never bound to them. */
 #include <stdlib.h>
 
 __attribute__((visibility("hidden"))) void netjail_no_crypto(void);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -188,6 +189,11 @@ bool jails_alive() {
   // It ends by itself; a service manager that ends the whole control group must not keep it from putting things back.
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_IGN);
   (void)!::chdir("/");
+  // The caller's limits were for the caller.
+  const rlimit files{256, 256};
+  ::setrlimit(RLIMIT_NOFILE, &files);
+  const rlimit size{RLIM_INFINITY, RLIM_INFINITY};
+  ::setrlimit(RLIMIT_FSIZE, &size);
   // Holding the caller's terminal or pipes open would make whoever reads them wait for us.
   const int kept = ::dup3(claim, 3, O_CLOEXEC) == 3 || claim == 3 ? 3 : claim;
   ::syscall(SYS_close_range, 0u, 2u, 0u);

@@ -80,6 +80,7 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock) {
   NJ_TRY_AS(Netlink jail_route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
   NJ_TRY_AS(const JailAddresses addresses, join_links(router, jail_route, sockets.netns.get(), plan.uplink));
   NJ_TRY_AS(auto baseline, prove(router, sockets, addresses, plan));
+  NJ_TRY(wait_addresses(jail_route, addresses));
   NJ_TRY_AS(LogReader log, LogReader::create(std::move(router.log), kLogGroup, 128));
   NJ_TRY(child.wait_ready());
   return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(router), std::move(log), std::move(baseline),

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "host_state.h"
@@ -215,6 +217,17 @@ Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_n
   NJ_TRY(configure(jail_route, kEth0Index, addresses, true, kEth0Index));
   NJ_TRY(wait_operational(router.route, up ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
   return addresses;
+}
+
+Status wait_addresses(Netlink& jail_route, const JailAddresses& addresses) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (addresses.ipv6) {
+    NJ_TRY_AS(const auto routes, find_routes(jail_route, {*addresses.ipv6}));
+    if (routes[0] && routes[0]->local) return {};
+    if (std::chrono::steady_clock::now() > deadline) return fail("the jail's IPv6 address does not come up");
+    ::sched_yield();
+  }
+  return {};
 }
 
 }  // namespace netjail

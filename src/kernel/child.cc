@@ -208,6 +208,8 @@ Error Child::describe_failure(const ChildEvent& event) const {
     error.what += " " + cwd_;
     error.hint = "the program's user must be able to enter it: cd somewhere else first";
   }
+  if (step == init::Step::core_limit)
+    error.hint = "a core dump handler (kernel.core_pattern) would get the program's memory: raise the hard limit (ulimit -Hc 1)";
   if (event.code == EPERM && step <= init::Step::mount)
     error.hint = "netjail needs root here; inside a container it needs CAP_SYS_ADMIN and CAP_NET_ADMIN";
   return error;
