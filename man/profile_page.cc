@@ -1,5 +1,5 @@
-// Fills the two marked places of netjail-profile.5.in from the key table: the keys that this version keeps, and those
-// that are reserved for a later one. Runs at build time; mdoc(7) goes to standard output.
+// Fills the two marked places of netjail-profile.5.in from the key table: the keys that this version keeps,
+// and those that are reserved for a later one. Runs at build time; mdoc(7) goes to standard output.
 #include <unistd.h>
 
 #include <cstdio>
@@ -48,7 +48,8 @@ std::string supported_keys() {
     out += ".Ss " + roff(header(table)) + "\n.Bl -tag -width Ds\n";
     for (const KeyInfo& info : profile_keys()) {
       if (info.table != table || !info.supported) continue;
-      out += ".It Ic " + roff(info.key) + "\n" + roff(info.description) + "\nA value is " + roff(info.type) + ".\n";
+      out += ".It Ic " + roff(info.key) + "\n" + roff(info.description) + "\nA value is " + roff(info.type) +
+             ".\n";
       if (!info.fallback.empty()) out += "The default is " + roff(info.fallback) + ".\n";
     }
     out += ".El\n";
@@ -61,7 +62,8 @@ std::string reserved_keys() {
   for (const std::string& table : key_tables()) {
     std::string keys;
     for (const KeyInfo& info : profile_keys())
-      if (info.table == table && !info.supported) keys += (keys.empty() ? ".Ic " : " ,\n.Ic ") + roff(info.key);
+      if (info.table == table && !info.supported)
+        keys += (keys.empty() ? ".Ic " : " ,\n.Ic ") + roff(info.key);
     if (!keys.empty()) out += ".It " + roff(header(table)) + "\n" + keys + "\n";
   }
   return out + ".El\n";

@@ -32,7 +32,8 @@ std::size_t own_arguments(const CommandInfo& command, const std::vector<std::str
 
 std::unexpected<Error> usage_error(const CommandInfo& command, std::string what, std::string hint = {}) {
   if (!hint.empty()) hint += "; ";
-  return fail("netjail " + command.name + ": " + std::move(what), hint + "see netjail " + command.name + " --help");
+  return fail("netjail " + command.name + ": " + std::move(what),
+              hint + "see netjail " + command.name + " --help");
 }
 
 Status check_known(const CommandInfo& command, const std::vector<std::string>& own) {
@@ -48,7 +49,8 @@ Status check_known(const CommandInfo& command, const std::vector<std::string>& o
       std::vector<std::string> names;
       for (const OptionInfo& known : command.options) names.push_back("--" + known.name);
       const auto meant = nearest(word.substr(0, word.find('=')), names);
-      return usage_error(command, "unknown option " + printable(word), meant ? "did you mean " + *meant + "?" : "");
+      return usage_error(command, "unknown option " + printable(word),
+                         meant ? "did you mean " + *meant + "?" : "");
     }
     const bool joined = word.starts_with("--") ? word.find('=') != std::string::npos : word.size() > 2;
     if (option->value.empty() && word.starts_with("--") && joined)
@@ -78,7 +80,8 @@ Result<Arguments> parse_arguments(const CommandInfo& command, const std::vector<
 
   cxxopts::Options options("netjail " + command.name);
   for (const OptionInfo& option : command.options) {
-    const std::string names = option.letter != 0 ? std::string(1, option.letter) + "," + option.name : option.name;
+    const std::string names =
+        option.letter != 0 ? std::string(1, option.letter) + "," + option.name : option.name;
     if (option.value.empty())
       options.add_options()(names, option.help);
     else
@@ -98,7 +101,8 @@ Result<Arguments> parse_arguments(const CommandInfo& command, const std::vector<
   }
   std::size_t rest = own;
   if (rest < arguments.size() && arguments[rest] == "--") ++rest;
-  parsed.words.insert(parsed.words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(rest), arguments.end());
+  parsed.words.insert(parsed.words.end(), arguments.begin() + static_cast<std::ptrdiff_t>(rest),
+                      arguments.end());
   return parsed;
 }
 

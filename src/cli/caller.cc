@@ -21,7 +21,7 @@ extern char** environ;
 namespace netjail {
 namespace {
 
-constexpr long kPidFsMagic = 0x50494446;  // PID_FS_MAGIC, Linux 6.9
+constexpr long kPidFsMagic = 0x50494446;      // PID_FS_MAGIC, Linux 6.9
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // -1 means "unchanged"
 
 std::string variable(const char* name) {
@@ -97,12 +97,13 @@ bool is_harmless(int fd) {
   constexpr unsigned kMemoryMajor = 1;  // null, zero, full, random, urandom; not mem, port, kmsg
   if (S_ISCHR(info.st_mode)) {
     const unsigned number = minor(info.st_rdev);
-    return ::isatty(fd) == 1 ||
-           (major(info.st_rdev) == kMemoryMajor && (number == 3 || number == 5 || number == 7 || number == 8 || number == 9));
+    return ::isatty(fd) == 1 || (major(info.st_rdev) == kMemoryMajor &&
+                                 (number == 3 || number == 5 || number == 7 || number == 8 || number == 9));
   }
   if (!S_ISREG(info.st_mode)) return false;
   // A namespace is a regular file of nsfs, also where it is bind-mounted; a pidfd is one of pidfs.
-  return ::fstatfs(fd, &file_system) == 0 && file_system.f_type != NSFS_MAGIC && file_system.f_type != kPidFsMagic;
+  return ::fstatfs(fd, &file_system) == 0 && file_system.f_type != NSFS_MAGIC &&
+         file_system.f_type != kPidFsMagic;
 }
 
 // ssh, Node's spawn, a terminal multiplexer: it cannot be aimed elsewhere.
@@ -118,11 +119,14 @@ bool is_connected_unix_stream(int fd) {
   return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
 }
 
-bool under_sudo() { return ::geteuid() == 0 && ::getuid() == 0 && parse_number(variable("SUDO_UID"), kMaxId); }
+bool under_sudo() {
+  return ::geteuid() == 0 && ::getuid() == 0 && parse_number(variable("SUDO_UID"), kMaxId);
+}
 
 }  // namespace
 
-Result<Identity> find_identity(const std::string& wanted, const std::optional<std::vector<std::string>>& groups) {
+Result<Identity> find_identity(const std::string& wanted,
+                               const std::optional<std::vector<std::string>>& groups) {
   Identity identity = current();
   if (!wanted.empty()) {
     NJ_TRY_AS(identity, by_name(wanted));
@@ -134,7 +138,8 @@ Result<Identity> find_identity(const std::string& wanted, const std::optional<st
     NJ_TRY_AS(identity.groups, find_groups(*groups));
   }
   if (identity.uid != ::getuid() && ::geteuid() != 0)
-    return fail("cannot run as another user (" + (identity.name ? *identity.name : std::to_string(identity.uid)) + ")",
+    return fail("cannot run as another user (" +
+                    (identity.name ? *identity.name : std::to_string(identity.uid)) + ")",
                 "only root may: sudo netjail ...");
   return identity;
 }
@@ -170,9 +175,11 @@ Result<Caller> make_caller(const Identity& identity, const std::vector<std::stri
     caller.environment[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
   if (identity.name || identity.uid != ::getuid()) {
-    for (const char* name : {"SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "MAIL"}) caller.environment.erase(name);
+    for (const char* name : {"SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "MAIL"})
+      caller.environment.erase(name);
     caller.environment["HOME"] = identity.home;
-    caller.environment["USER"] = caller.environment["LOGNAME"] = identity.name.value_or(std::to_string(identity.uid));
+    caller.environment["USER"] = caller.environment["LOGNAME"] =
+        identity.name.value_or(std::to_string(identity.uid));
     if (!identity.shell.empty()) caller.environment["SHELL"] = identity.shell;
   }
   return caller;
@@ -185,7 +192,8 @@ Result<int> parse_keep_fd(const std::string& text) {
   const int fd = static_cast<int>(*number);
   if (::fcntl(fd, F_GETFD) < 0) return fail_errno(what, "it is not open");
   if (!is_harmless(fd))
-    return fail(what + ": it is no file, pipe or terminal", "anything else (socket, folder, namespace, device) could be a way out");
+    return fail(what + ": it is no file, pipe or terminal",
+                "anything else (socket, folder, namespace, device) could be a way out");
   return fd;
 }
 
@@ -195,7 +203,8 @@ Status check_standard_streams() {
     if (is_harmless(fd) || is_connected_unix_stream(fd)) continue;
     struct stat info {};
     const bool is_socket = ::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode);
-    return fail(std::string(kNames[fd]) + (is_socket ? " is a socket" : " is a folder, a device or a namespace") +
+    return fail(std::string(kNames[fd]) +
+                    (is_socket ? " is a socket" : " is a folder, a device or a namespace") +
                     ": it would lead around the profile",
                 "put a pipe between: cat | netjail run ... | cat");
   }

@@ -21,15 +21,17 @@ struct Identity {
   std::string shell;
 };
 
-// `wanted` (--user, else process.user): a name or a number. Empty: SUDO_UID and SUDO_GID when root was reached by sudo,
-// else the user netjail runs as. `groups`: names or numbers instead of the user's own.
-Result<Identity> find_identity(const std::string& wanted, const std::optional<std::vector<std::string>>& groups);
+// `wanted` (--user, else process.user): a name or a number. Empty: SUDO_UID and SUDO_GID when root was
+// reached by sudo, else the user netjail runs as. `groups`: names or numbers instead of the user's own.
+Result<Identity> find_identity(const std::string& wanted,
+                               const std::optional<std::vector<std::string>>& groups);
 
 // The caller's $XDG_CONFIG_HOME/netjail's parent: under sudo that of the one who called it.
 std::string config_home();
 
 // Working directory, environment and command, as they will be inside.
-Result<Caller> make_caller(const Identity& identity, const std::vector<std::string>& command, const std::vector<int>& keep_fds);
+Result<Caller> make_caller(const Identity& identity, const std::vector<std::string>& command,
+                           const std::vector<int>& keep_fds);
 
 // --keep-fd N: open, and a file, pipe or terminal; a socket, folder, namespace or pidfd would be a way out.
 Result<int> parse_keep_fd(const std::string& text);

@@ -12,11 +12,14 @@ struct Plaintext {
   std::string_view what;
 };
 // What passes unencrypted and asks for passwords; 80/tcp is too common to be worth a word.
-constexpr std::array<Plaintext, 5> kPlaintext{{{21, "ftp"}, {23, "telnet"}, {110, "pop3"}, {143, "imap"}, {389, "ldap"}}};
+constexpr std::array<Plaintext, 5> kPlaintext{
+    {{21, "ftp"}, {23, "telnet"}, {110, "pop3"}, {143, "imap"}, {389, "ldap"}}};
 
 bool names_port(const Rule& rule, std::uint16_t port) {
   for (const Service& service : rule.services)
-    if (service.protocol == kTcp && service.ports && service.ports->first == port && service.ports->last == port) return true;
+    if (service.protocol == kTcp && service.ports && service.ports->first == port &&
+        service.ports->last == port)
+      return true;
   return false;
 }
 
@@ -28,15 +31,22 @@ std::vector<std::string> lint(const Policy& policy) {
   for (const Rule& rule : policy.rules) {
     if (rule.action != Action::allow) continue;
     if (rule.addresses.empty())
-      warn(rule, "this rule opens nothing: every address in it is one that no router can forward to, or of IPv6 while ipv6 = false");
-    else if (rule.addresses.contains(*parse_ip("10.0.0.1")) && rule.addresses.contains(*parse_ip("198.51.100.1")))
-      warn(rule, "this rule opens the internet and the local network; two rules would say which services each needs");
+      warn(rule,
+           "this rule opens nothing: every address in it is one that no router can forward to, or of IPv6 "
+           "while ipv6 = false");
+    else if (rule.addresses.contains(*parse_ip("10.0.0.1")) &&
+             rule.addresses.contains(*parse_ip("198.51.100.1")))
+      warn(rule,
+           "this rule opens the internet and the local network; two rules would say which services each "
+           "needs");
     for (const Plaintext& plain : kPlaintext)
-      if (names_port(rule, plain.port)) warn(rule, fmt::format("{} passes passwords in plain text", plain.what));
+      if (names_port(rule, plain.port))
+        warn(rule, fmt::format("{} passes passwords in plain text", plain.what));
     for (const Rule& deny : policy.rules)
       if (deny.action == Action::deny && deny.services.empty() && !rule.addresses.empty() &&
           rule.addresses.without(deny.addresses).empty())
-        warn(rule, fmt::format("{} ({}:{}) refuses everything that this rule opens", deny.id, deny.where.file, deny.where.line));
+        warn(rule, fmt::format("{} ({}:{}) refuses everything that this rule opens", deny.id, deny.where.file,
+                               deny.where.line));
   }
   return warnings;
 }
@@ -54,14 +64,17 @@ Result<int> check_command(const Arguments& arguments) {
     const auto loaded = load_profile(name, search_path(), services());
     if (!loaded) {
       mistakes = true;
-      out += loaded.error().error ? render_error(*loaded.error().error) : render_diagnostics(loaded.error().diagnostics);
+      out += loaded.error().error ? render_error(*loaded.error().error)
+                                  : render_diagnostics(loaded.error().diagnostics);
       continue;
     }
     const std::vector<std::string> warnings = lint(make_policy(loaded->profile));
     for (const std::string& warning : warnings) out += warning + "\n";
     mistakes = mistakes || (arguments.has("strict") && !warnings.empty());
     out += fmt::format("{}: {}\n", loaded->profile.name,
-                       warnings.empty() ? "fine" : fmt::format("{} warning{}", warnings.size(), warnings.size() == 1 ? "" : "s"));
+                       warnings.empty()
+                           ? "fine"
+                           : fmt::format("{} warning{}", warnings.size(), warnings.size() == 1 ? "" : "s"));
   }
   NJ_TRY(print(out));
   return mistakes ? 1 : 0;

@@ -19,7 +19,8 @@ std::string command_names() {
 
 std::string bash_script() {
   std::string cases;
-  for (const CommandInfo& command : command_table()) cases += fmt::format("    {}) options=\"{}\" ;;\n", command.name, words_of(command));
+  for (const CommandInfo& command : command_table())
+    cases += fmt::format("    {}) options=\"{}\" ;;\n", command.name, words_of(command));
   return fmt::format(R"sh(# bash completion for netjail
 _netjail() {{
   local cur prev command options
@@ -72,15 +73,17 @@ std::string zsh_script() {
     commands += fmt::format("    '{}:{}'\n", command.name, escaped(command.summary));
     cases += fmt::format("    {})\n      _arguments -s", command.name);
     for (const OptionInfo& option : command.options) {
-      const std::string action = option.name == "profile" ? "_netjail_profiles"
-                                 : option.name == "user"  ? "_users"
-                                 : option.name == "json"  ? "_files"
+      const std::string action = option.name == "profile"  ? "_netjail_profiles"
+                                 : option.name == "user"   ? "_users"
+                                 : option.name == "json"   ? "_files"
                                  : option.name == "format" ? "(text nft json)"
-                                                            : " ";
-      cases += fmt::format(" \\\n        '{}--{}[{}]{}'", option.repeated ? "*" : "", option.name, escaped(option.help),
+                                                           : " ";
+      cases += fmt::format(" \\\n        '{}--{}[{}]{}'", option.repeated ? "*" : "", option.name,
+                           escaped(option.help),
                            option.value.empty() ? "" : fmt::format(":{}:{}", option.value, action));
     }
-    cases += command.runs_command ? " \\\n        '*::command: _normal'" : " \\\n        '*: :_netjail_profiles'";
+    cases +=
+        command.runs_command ? " \\\n        '*::command: _normal'" : " \\\n        '*: :_netjail_profiles'";
     cases += "\n      ;;\n";
   }
   return fmt::format(R"sh(#compdef netjail
@@ -117,7 +120,8 @@ std::string fish_script() {
       "complete -c netjail -f\n";
   const std::string none = "not __fish_seen_subcommand_from " + command_names();
   for (const CommandInfo& command : command_table()) {
-    out += fmt::format("complete -c netjail -n '{}' -a {} -d '{}'\n", none, command.name, escaped(command.summary));
+    out += fmt::format("complete -c netjail -n '{}' -a {} -d '{}'\n", none, command.name,
+                       escaped(command.summary));
     const std::string seen = "__fish_seen_subcommand_from " + command.name;
     for (const OptionInfo& option : command.options) {
       out += fmt::format("complete -c netjail -n '{}' -l {}", seen, option.name);
@@ -128,10 +132,13 @@ std::string fish_script() {
       if (option.name == "format") out += " -a 'text nft json'";
       out += fmt::format(" -d '{}'\n", escaped(option.help));
     }
-    if (command.runs_command) out += fmt::format("complete -c netjail -n '{}' -a '(__fish_complete_subcommand)'\n", seen);
+    if (command.runs_command)
+      out += fmt::format("complete -c netjail -n '{}' -a '(__fish_complete_subcommand)'\n", seen);
   }
   out += "complete -c netjail -n '__fish_seen_subcommand_from completions' -a 'bash zsh fish'\n";
-  out += "complete -c netjail -n '__fish_seen_subcommand_from check profiles explain' -a '(__netjail_profiles)'\n";
+  out +=
+      "complete -c netjail -n '__fish_seen_subcommand_from check profiles explain' -a "
+      "'(__netjail_profiles)'\n";
   return out;
 }
 

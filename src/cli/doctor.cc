@@ -30,7 +30,8 @@ Finding check_kernel() {
 }
 
 Finding check_root() {
-  return {::geteuid() == 0, ::geteuid() == 0 ? "running as root" : "not running as root", "sudo netjail doctor"};
+  return {::geteuid() == 0, ::geteuid() == 0 ? "running as root" : "not running as root",
+          "sudo netjail doctor"};
 }
 
 Finding check_sysctl() {
@@ -43,12 +44,14 @@ Finding check_route(const HostFacts& host) {
   std::string interfaces;
   for (const HostUplink& uplink : host.uplinks)
     interfaces += fmt::format(" {} ({})", uplink.interface, uplink.family == Family::ipv4 ? "IPv4" : "IPv6");
-  return {!host.uplinks.empty(), host.uplinks.empty() ? "no route to the internet" : "way out through" + interfaces,
+  return {!host.uplinks.empty(),
+          host.uplinks.empty() ? "no route to the internet" : "way out through" + interfaces,
           "connect the host; until then only profiles that open nothing work (--profile offline)"};
 }
 
 Finding check_resolver(const HostFacts& host) {
-  return {host.has_resolver, host.has_resolver ? "/etc/resolv.conf names a resolver" : "/etc/resolv.conf names no resolver",
+  return {host.has_resolver,
+          host.has_resolver ? "/etc/resolv.conf names a resolver" : "/etc/resolv.conf names no resolver",
           "add a nameserver line, or set dns = \"none\" in the profile"};
 }
 

@@ -1,6 +1,6 @@
+#include "commands.h"
 #include "netjail/base/format.h"
 #include "netjail/base/text.h"
-#include "commands.h"
 #include "netjail/jail/jail.h"
 #include "policy_args.h"
 
@@ -24,7 +24,8 @@ Result<std::vector<Flow>> parse_flows(const std::string& dest) {
     Flow flow;
     flow.destination = to.prefix.base;
     flow.protocol = service.protocol.value_or(kTcp);
-    const bool other_icmp = to.prefix.base.family == Family::ipv4 ? kIcmp6 == flow.protocol : kIcmp == flow.protocol;
+    const bool other_icmp =
+        to.prefix.base.family == Family::ipv4 ? kIcmp6 == flow.protocol : kIcmp == flow.protocol;
     if (other_icmp) continue;
     if (service.ports) flow.port = service.ports->first;
     if (service.ports && service.ports->first != service.ports->last)
@@ -57,7 +58,8 @@ Result<int> explain_command(const Arguments& arguments) {
     const Verdict verdict = decide(policy, flow);
     const bool allowed = verdict.action == Action::allow;
     all_allowed = all_allowed && allowed;
-    out += fmt::format("{} {}: {}\n", allowed ? "ALLOW" : "DENY ", to_string(flow), describe_rule(policy, verdict.rule));
+    out += fmt::format("{} {}: {}\n", allowed ? "ALLOW" : "DENY ", to_string(flow),
+                       describe_rule(policy, verdict.rule));
     const std::string spec = allowed ? "" : allow_spec(policy, flow);
     if (!spec.empty()) out += fmt::format("      to open it: --allow {}\n", shell_quote(spec));
   }

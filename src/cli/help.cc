@@ -23,7 +23,8 @@ std::string program_help() {
       "  sudo netjail run --allow 198.51.100.7:443 -- make test\n"
       "\n"
       "Commands:\n";
-  for (const CommandInfo& command : command_table()) out += fmt::format("  {:<12} {}\n", command.name, command.summary);
+  for (const CommandInfo& command : command_table())
+    out += fmt::format("  {:<12} {}\n", command.name, command.summary);
   return out +
          "\n"
          "Options:\n"
@@ -37,8 +38,8 @@ std::string program_help() {
 
 std::string render_help(const CommandInfo* command) {
   if (command == nullptr) return program_help();
-  std::string out = fmt::format("netjail {} - {}\n\nUsage: netjail {}{}{}\n", command->name, command->summary, command->name,
-                                command->arguments.empty() ? "" : " ", command->arguments);
+  std::string out = fmt::format("netjail {} - {}\n\nUsage: netjail {}{}{}\n", command->name, command->summary,
+                                command->name, command->arguments.empty() ? "" : " ", command->arguments);
   if (!command->details.empty()) out += "\n" + command->details;
   std::size_t width = 0;
   for (const OptionInfo& option : command->options) width = std::max(width, option_left(option).size());

@@ -2,8 +2,8 @@
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 #include <cerrno>
+#include <csignal>
 #include <string_view>
 
 #include "commands.h"
@@ -14,13 +14,14 @@ namespace netjail {
 namespace {
 
 using Handler = Result<int> (*)(const Arguments&);
-constexpr std::array<std::pair<std::string_view, Handler>, 7> kHandlers{{{"run", run_command},
-                                                                         {"plan", plan_command},
-                                                                         {"check", check_command},
-                                                                         {"explain", explain_command},
-                                                                         {"doctor", doctor_command},
-                                                                         {"profiles", profiles_command},
-                                                                         {"completions", completions_command}}};
+constexpr std::array<std::pair<std::string_view, Handler>, 7> kHandlers{
+    {{"run", run_command},
+     {"plan", plan_command},
+     {"check", check_command},
+     {"explain", explain_command},
+     {"doctor", doctor_command},
+     {"profiles", profiles_command},
+     {"completions", completions_command}}};
 
 const CommandInfo* find_command(const std::string& name) {
   for (const CommandInfo& command : command_table())
@@ -33,7 +34,9 @@ std::unexpected<Error> unknown_command(const std::string& name) {
   for (const CommandInfo& command : command_table()) names.push_back(command.name);
   const auto meant = nearest(name, names);
   return fail("unknown command " + printable(name),
-              meant ? "did you mean netjail " + *meant + "?" : "netjail --help lists the commands; to run a program: netjail run -- " + printable(name));
+              meant
+                  ? "did you mean netjail " + *meant + "?"
+                  : "netjail --help lists the commands; to run a program: netjail run -- " + printable(name));
 }
 
 // With 0, 1 or 2 closed, the next socket that is opened would sit there and be handed to the program.
@@ -58,7 +61,8 @@ Status print(const std::string& text) {
 
 Result<int> run_netjail(const std::vector<std::string>& arguments) {
   NJ_TRY(open_standard_streams());
-  // Ignored by the caller, it would be ignored by init too: the kernel would reap the program and nobody hear of its end.
+  // Ignored by the caller, it would be ignored by init too: the kernel would reap the program and nobody hear
+  // of its end.
   ::signal(SIGCHLD, SIG_DFL);
   if (arguments.empty()) {
     (void)write_all(STDERR_FILENO, render_help(nullptr));

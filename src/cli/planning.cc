@@ -24,7 +24,8 @@ Result<Planned> plan_run(const Arguments& arguments, bool for_real) {
   NJ_TRY_AS(const Identity identity, find_identity(user, policy.groups));
   NJ_TRY_AS(const Caller caller, make_caller(identity, arguments.words, keep_fds));
   if (for_real && ::geteuid() != 0)
-    return fail("netjail run needs root in this version", "sudo netjail run ...; the program itself still runs as you");
+    return fail("netjail run needs root in this version",
+                "sudo netjail run ...; the program itself still runs as you");
 
   HostLock lock;
   // Root inside: what other runs keep below /run/netjail is covered, so it must be there and stay there.

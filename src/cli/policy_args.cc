@@ -14,7 +14,8 @@ namespace {
 
 Error diagnostics_error(const Diagnostics& diagnostics) {
   const std::size_t count = diagnostics.size();
-  Error error = make_error(fmt::format("{}, nothing was started\n{}", count == 1 ? "1 mistake" : fmt::format("{} mistakes", count),
+  Error error = make_error(fmt::format("{}, nothing was started\n{}",
+                                       count == 1 ? "1 mistake" : fmt::format("{} mistakes", count),
                                        render_diagnostics(diagnostics)));
   while (error.what.ends_with('\n')) error.what.pop_back();
   return error;
@@ -42,7 +43,8 @@ const ServiceTable& services() {
 SearchPath search_path() {
   char path[PATH_MAX];
   const ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
-  return make_search_path(config_home(), size > 0 ? std::string(path, static_cast<std::size_t>(size)) : std::string());
+  return make_search_path(config_home(),
+                          size > 0 ? std::string(path, static_cast<std::size_t>(size)) : std::string());
 }
 
 Error to_error(const LoadFailure& failure) {
@@ -58,7 +60,9 @@ Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string
   NJ_TRY(add_specs(arguments, "allow", Action::allow, extra, diagnostics));
   NJ_TRY(add_specs(arguments, "deny", Action::deny, extra, diagnostics));
   if (!loaded && loaded.error().error) return std::unexpected(*loaded.error().error);
-  if (!loaded) diagnostics.insert(diagnostics.begin(), loaded.error().diagnostics.begin(), loaded.error().diagnostics.end());
+  if (!loaded)
+    diagnostics.insert(diagnostics.begin(), loaded.error().diagnostics.begin(),
+                       loaded.error().diagnostics.end());
   if (!diagnostics.empty()) return std::unexpected(diagnostics_error(diagnostics));
   Profile profile = merge(loaded->profile, extra);
   profile.name = loaded->profile.name;

@@ -14,7 +14,7 @@
 namespace netjail {
 namespace {
 
-constexpr int kDenied = 3;               // --fail-on-deny
+constexpr int kDenied = 3;             // --fail-on-deny
 constexpr std::size_t kMostLive = 20;  // lines while the program runs; the summary has the rest
 
 void tell(const std::string& text) { (void)write_all(STDERR_FILENO, text); }
@@ -26,7 +26,9 @@ SuperviseOptions live_lines(const Plan& plan) {
     tell(++*told > kMostLive ? "netjail: more refusals follow; the summary at the end counts them\n" : line);
   };
   options.on_refusal = [&plan, limited](const Refusal& refusal) { limited(render_refusal(plan, refusal)); };
-  options.on_refused_name = [&plan, limited](const RefusedName& name) { limited(render_refused_name(plan, name)); };
+  options.on_refused_name = [&plan, limited](const RefusedName& name) {
+    limited(render_refused_name(plan, name));
+  };
   return options;
 }
 
@@ -51,8 +53,10 @@ Result<Fd> open_report(const std::string& path) {
 
 Result<int> run_command(const Arguments& arguments) {
   if (arguments.words.empty())
-    return fail("netjail run: no command given", "netjail run --profile internet -- curl -sI 198.51.100.7; see netjail run --help");
-  if (arguments.has("quiet") && arguments.has("verbose")) return fail("--quiet and --verbose exclude each other");
+    return fail("netjail run: no command given",
+                "netjail run --profile internet -- curl -sI 198.51.100.7; see netjail run --help");
+  if (arguments.has("quiet") && arguments.has("verbose"))
+    return fail("--quiet and --verbose exclude each other");
   NJ_TRY(check_limits());
   NJ_TRY(check_standard_streams());
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));

@@ -25,7 +25,8 @@ namespace netjail {
 namespace {
 
 constexpr const char* kRun = "/run/netjail";
-constexpr int kLinger = 1000;  // ms the cleaner waits for a next run: making the host anew costs that run 20 ms
+constexpr int kLinger =
+    1000;  // ms the cleaner waits for a next run: making the host anew costs that run 20 ms
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -46,7 +47,8 @@ Status make_folder(const std::string& path, mode_t mode) {
   return {};
 }
 
-// The lock file that is at `path` now: a cleaner removes it when it is done, so one that was opened before is void.
+// The lock file that is at `path` now: a cleaner removes it when it is done, so one that was opened before is
+// void.
 Result<Fd> open_lock(const std::string& folder) {
   const std::string path = folder + "/lock";
   for (int tries = 0; tries < 100; ++tries) {
@@ -59,7 +61,8 @@ Result<Fd> open_lock(const std::string& folder) {
       if (errno != EINTR) return fail_errno("cannot lock " + path);
     struct stat ours {};
     struct stat there {};
-    if (::fstat(lock.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino) return lock;
+    if (::fstat(lock.get(), &ours) == 0 && ::stat(path.c_str(), &there) == 0 && ours.st_ino == there.st_ino)
+      return lock;
   }
   return fail("cannot lock " + path, "something keeps removing it");
 }
@@ -101,7 +104,8 @@ std::string read_setting(const std::string& path) {
 Status switch_on(const std::string& folder, const SysctlSetting& setting) {
   const std::string old = read_setting(setting.path);
   if (old == setting.value) return {};
-  NJ_TRY(write_record(folder, "sysctl-" + encode(setting.path), setting.path + "\n" + old + "\n" + setting.value + "\n"));
+  NJ_TRY(write_record(folder, "sysctl-" + encode(setting.path),
+                      setting.path + "\n" + old + "\n" + setting.value + "\n"));
   return set_sysctl(setting);
 }
 
@@ -115,20 +119,23 @@ Status ensure_table(Netlink& netfilter, const std::string& folder, const nft::Ru
   }
   Status same = verify_ruleset(netfilter, table);
   if (!same) {
-    same.error().what = "table inet " + table.table + " of the host is not what netjail makes: " + same.error().what;
-    same.error().hint = "see it with nft list table inet " + table.table + "; when no jail runs, remove it with nft delete table inet " +
-                        table.table;
+    same.error().what =
+        "table inet " + table.table + " of the host is not what netjail makes: " + same.error().what;
+    same.error().hint = "see it with nft list table inet " + table.table +
+                        "; when no jail runs, remove it with nft delete table inet " + table.table;
   }
   return same;
 }
 
-// ---- the cleaner -----------------------------------------------------------------------------------------------------
+// ---- the cleaner
+// -----------------------------------------------------------------------------------------------------
 
 // Only what netjail itself can have recorded is acted on, whoever wrote it.
 bool is_ours(std::string_view path) {
   if (path == "net/ipv6/conf/all/forwarding") return true;
   const auto parts = split(path, '/');
-  if (parts.size() != 5 || parts[0] != "net" || parts[2] != "conf" || parts[3].empty() || parts[3] == "." || parts[3] == "..")
+  if (parts.size() != 5 || parts[0] != "net" || parts[2] != "conf" || parts[3].empty() || parts[3] == "." ||
+      parts[3] == "..")
     return false;
   if (parts[1] == "ipv4") return parts[4] == "forwarding";
   return parts[1] == "ipv6" && (parts[4] == "force_forwarding" || parts[4] == "accept_ra");
@@ -172,7 +179,8 @@ void clean(const std::string& folder) {
   ::rmdir(kRun);  // stays while another namespace has state there
 }
 
-// A jail whose supervisor sees another /run (a container that shares this network namespace) needs the host as it is, too.
+// A jail whose supervisor sees another /run (a container that shares this network namespace) needs the host
+// as it is, too.
 bool jails_alive() {
   const auto links = read_file("/proc/net/dev");
   if (!links) return true;
@@ -186,7 +194,8 @@ bool jails_alive() {
 [[noreturn]] void run_cleaner(const std::string& folder, int claim) {
   ::setsid();
   ::prctl(PR_SET_NAME, "netjail-cleaner", 0, 0, 0);
-  // It ends by itself; a service manager that ends the whole control group must not keep it from putting things back.
+  // It ends by itself; a service manager that ends the whole control group must not keep it from putting
+  // things back.
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_IGN);
   (void)!::chdir("/");
   // The caller's limits were for the caller.
@@ -235,7 +244,8 @@ Status ensure_cleaner(const std::string& folder) {
 Status set_sysctl(const SysctlSetting& setting) {
   Status done = write_file("/proc/sys/" + setting.path, setting.value);
   if (!done && done.error().code == EROFS)
-    done.error().hint = "/proc/sys is read-only here: in a container give it --privileged, or use a rootless uplink";
+    done.error().hint =
+        "/proc/sys is read-only here: in a container give it --privileged, or use a rootless uplink";
   return done;
 }
 

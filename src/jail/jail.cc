@@ -83,8 +83,9 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock) {
   NJ_TRY(wait_addresses(jail_route, addresses));
   NJ_TRY_AS(LogReader log, LogReader::create(std::move(router.log), kLogGroup, 128));
   NJ_TRY(child.wait_ready());
-  return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(router), std::move(log), std::move(baseline),
-                                            std::move(sockets.udp), std::move(sockets.tcp), std::move(child)}));
+  return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(router), std::move(log),
+                                            std::move(baseline), std::move(sockets.udp),
+                                            std::move(sockets.tcp), std::move(child)}));
 }
 
 Result<Outcome> Jail::supervise(const SuperviseOptions& options) {

@@ -42,7 +42,8 @@ void read_resolv_conf(HostFacts& facts) {
     const std::vector<std::string> rest(words.begin() + 1, words.end());
     if (words[0] == "nameserver") facts.has_resolver = true;
     if (words[0] == "search" || words[0] == "domain") facts.search = rest;
-    if (words[0] == "options") facts.resolv_options.insert(facts.resolv_options.end(), rest.begin(), rest.end());
+    if (words[0] == "options")
+      facts.resolv_options.insert(facts.resolv_options.end(), rest.begin(), rest.end());
   }
 }
 
@@ -51,7 +52,8 @@ std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 3 < text.size()) {
-      out.push_back(static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
+      out.push_back(
+          static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
       i += 3;
     } else {
       out.push_back(text[i]);
@@ -61,14 +63,15 @@ std::string unescape(std::string_view text) {
 }
 
 bool below(std::string_view path, std::string_view folder) {
-  return path == folder || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
+  return path == folder ||
+         (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
 }
 
 // proc_pid_mountinfo(5): "36 35 98:0 /root /mount/point options ... - type source options".
 Status find_kernel_mounts(HostFacts& facts) {
-  static constexpr std::string_view kTypes[] = {"proc",       "sysfs",  "cgroup",    "cgroup2", "debugfs", "tracefs",
-                                                "securityfs", "bpf",    "configfs",  "pstore",  "efivarfs", "fusectl",
-                                                "binfmt_misc", "devtmpfs", "nsfs",   "selinuxfs"};
+  static constexpr std::string_view kTypes[] = {
+      "proc",     "sysfs",  "cgroup",   "cgroup2", "debugfs",     "tracefs",  "securityfs", "bpf",
+      "configfs", "pstore", "efivarfs", "fusectl", "binfmt_misc", "devtmpfs", "nsfs",       "selinuxfs"};
   NJ_TRY_AS(const std::string text, read_file("/proc/self/mountinfo"));
   for (const std::string_view line : split(text, '\n')) {
     const auto words = split_words(line);

@@ -1,7 +1,6 @@
 #include "proof.h"
 
 #include <netinet/in.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 #include <chrono>
@@ -42,21 +41,24 @@ std::uint64_t packets(const Counters& counters, const std::string& name) {
 }
 
 // An allowed flow must not be counted by any other allow rule, a denied one by none at all.
-Status check_exact(const Counters& counters, const std::map<std::string, std::uint64_t>& expected, const Policy& policy) {
+Status check_exact(const Counters& counters, const std::map<std::string, std::uint64_t>& expected,
+                   const Policy& policy) {
   for (const Rule& rule : policy.rules) {
     if (rule.action != Action::allow) continue;
     const std::string name = counter_name(rule.id);
     const auto wanted = expected.find(name);
     if (packets(counters, name) != (wanted == expected.end() ? 0 : wanted->second))
       return fail("the proof failed: rule " + rule.id + " let a packet through that it should not",
-                  "the kernel does not judge as netjail decided; please report this with the output of netjail plan --format nft");
+                  "the kernel does not judge as netjail decided; please report this with the output of "
+                  "netjail plan --format nft");
   }
   return {};
 }
 
 }  // namespace
 
-Result<Counters> prove(Router& router, const JailSockets& jail, const JailAddresses& addresses, const Plan& plan) {
+Result<Counters> prove(Router& router, const JailSockets& jail, const JailAddresses& addresses,
+                       const Plan& plan) {
   std::map<std::string, std::uint64_t> expected;
   for (const ProofPacket& packet : plan.proof) {
     const auto& source = packet.flow.destination.family == Family::ipv4 ? addresses.ipv4 : addresses.ipv6;
@@ -78,9 +80,10 @@ Result<Counters> prove(Router& router, const JailSockets& jail, const JailAddres
       return counters;
     }
     if (std::chrono::steady_clock::now() > deadline)
-      return fail("the proof failed: a packet to " + to_string(missing->flow) + " was not counted by " + missing->counter,
+      return fail("the proof failed: a packet to " + to_string(missing->flow) + " was not counted by " +
+                      missing->counter,
                   "the kernel does not judge as netjail decided; is nf_tables complete? see netjail doctor");
-    ::sched_yield();
+    pause_briefly();
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/netlink.h>
-#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,10 +18,13 @@
 namespace netjail {
 namespace {
 
-// Fixed in namespaces of our own, so that no look-up is needed.
-constexpr std::uint32_t kJailIndex = 2;    // router's end towards the jail
-constexpr std::uint32_t kUplinkIndex = 3;  // router's end towards the host
-constexpr std::uint32_t kEth0Index = 2;    // the jail's end
+// Fixed in namespaces of our own, so that no look-up is needed. The two ends of a pair differ: where they are
+// equal the kernel takes a carrier that comes up for no urgent news, and lets it wait up to a second
+// (linkwatch_urgent_event).
+constexpr std::uint32_t kEth0Index = 2;  // the jail's end
+constexpr std::uint32_t kJailIndex = 3;  // router's end towards the jail
+constexpr std::uint32_t kUplinkIndex =
+    7236096;  // router's end towards the host, whose index the kernel chooses
 
 struct OpenedInRouter {
   int netns = -1;
@@ -83,16 +85,19 @@ std::uint32_t pool_size(const Prefix& pool) {
 }
 
 // Free means: the host would send a packet there by its default route, or has no route for it.
-bool is_free(const std::optional<RouteInfo>& found) { return !found || (found->length == 0 && !found->local); }
+bool is_free(const std::optional<RouteInfo>& found) {
+  return !found || (found->length == 0 && !found->local);
+}
 
 // One try: both families with the same slot number. Nothing when another jail has it.
-Result<std::optional<JailAddresses>> claim(Netlink& host_route, std::uint32_t link, const Prefix& pool, std::uint32_t slot,
-                                           const UplinkPlan& plan) {
+Result<std::optional<JailAddresses>> claim(Netlink& host_route, std::uint32_t link, const Prefix& pool,
+                                           std::uint32_t slot, const UplinkPlan& plan) {
   JailAddresses addresses{pick(pool, slot), std::nullopt};
   if (plan.ipv6) {
     // The octets of the IPv4 address make the IPv6 one unique too.
     const auto& v4 = addresses.ipv4->bytes;
-    addresses.ipv6 = pick(plan.pool_ipv6, static_cast<std::uint32_t>(v4[0]) << 24 | static_cast<std::uint32_t>(v4[1]) << 16 |
+    addresses.ipv6 = pick(plan.pool_ipv6, static_cast<std::uint32_t>(v4[0]) << 24 |
+                                              static_cast<std::uint32_t>(v4[1]) << 16 |
                                               static_cast<std::uint32_t>(v4[2]) << 8 | v4[3]);
   }
   MessageBuffer messages;
@@ -126,8 +131,9 @@ Result<JailAddresses> claim_addresses(Netlink& host_route, std::uint32_t link, c
       if (addresses) return *addresses;
     }
   }
-  return fail("no address is left for the jail",
-              "the host routes or uses all of the address pools (see netjail plan); free one, or end some jails");
+  return fail(
+      "no address is left for the jail",
+      "the host routes or uses all of the address pools (see netjail plan); free one, or end some jails");
 }
 
 Result<JailAddresses> join_uplink(Router& router, const UplinkPlan& plan) {
@@ -164,7 +170,8 @@ JailAddresses private_addresses(const UplinkPlan& plan) {
   return addresses;
 }
 
-Status configure(Netlink& route, std::uint32_t index, const JailAddresses& addresses, bool in_jail, std::uint32_t out) {
+Status configure(Netlink& route, std::uint32_t index, const JailAddresses& addresses, bool in_jail,
+                 std::uint32_t out) {
   MessageBuffer messages;
   if (in_jail) append_link_up(messages, index, false);
   for (const auto& ip : {addresses.ipv4, addresses.ipv6}) {
@@ -177,7 +184,8 @@ Status configure(Netlink& route, std::uint32_t index, const JailAddresses& addre
   }
   // The router speaks (ICMPv6 errors) from here; its IPv4 ones come from 192.0.0.8 (RFC 7600).
   if (!in_jail && addresses.ipv6) append_address(messages, index, *parse_ip("fe80::1"));
-  return route.request(messages, in_jail ? "cannot configure eth0 of the jail" : "cannot configure the router's links");
+  return route.request(messages,
+                       in_jail ? "cannot configure eth0 of the jail" : "cannot configure the router's links");
 }
 
 }  // namespace
@@ -203,7 +211,8 @@ Status load_rules(Router& router, const RouterPlan& plan) {
   return verify_ruleset(router.rules, plan.ruleset);
 }
 
-Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns, const UplinkPlan& plan) {
+Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns,
+                                 const UplinkPlan& plan) {
   const bool up = plan.kind == UplinkPlan::Kind::host;
   MessageBuffer messages;
   append_veth(messages, {std::string(kJailInterface), kJailIndex, "eth0", kEth0Index, jail_netns, plan.mtu});
@@ -212,10 +221,12 @@ Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_n
   if (up) {
     NJ_TRY_AS(addresses, join_uplink(router, plan));
   }
-  // Without a way out the default route leads back: packets still meet the rules, which refuse and count them.
+  // Without a way out the default route leads back: packets still meet the rules, which refuse and count
+  // them.
   NJ_TRY(configure(router.route, kJailIndex, addresses, false, up ? kUplinkIndex : kJailIndex));
   NJ_TRY(configure(jail_route, kEth0Index, addresses, true, kEth0Index));
-  NJ_TRY(wait_operational(router.route, up ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
+  NJ_TRY(
+      wait_operational(router.route, up ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
   return addresses;
 }
 
@@ -225,7 +236,7 @@ Status wait_addresses(Netlink& jail_route, const JailAddresses& addresses) {
     NJ_TRY_AS(const auto routes, find_routes(jail_route, {*addresses.ipv6}));
     if (routes[0] && routes[0]->local) return {};
     if (std::chrono::steady_clock::now() > deadline) return fail("the jail's IPv6 address does not come up");
-    ::sched_yield();
+    pause_briefly();
   }
   return {};
 }

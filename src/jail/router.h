@@ -1,4 +1,5 @@
-// The router: a private network namespace with the rules, and the links that join it to the jail and to the host.
+// The router: a private network namespace with the rules, and the links that join it to the jail and to the
+// host.
 #pragma once
 
 #include "netjail/kernel/child.h"
@@ -29,8 +30,9 @@ Status load_rules(Router& router, const RouterPlan& plan);
 // jail <-> router, and router <-> host where the plan has an uplink. Claims the jail's addresses.
 Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns, const UplinkPlan& plan);
 
-// Until the jail receives what is sent to its addresses: the kernel's IPv6 makes the local route of a new address in a
-// work of its own, after the address can be sent from already; a reply that comes before is dropped.
+// Until the jail receives what is sent to its addresses: the kernel's IPv6 makes the local route of a new
+// address in a work of its own, after the address can be sent from already; a reply that comes before is
+// dropped.
 Status wait_addresses(Netlink& jail_route, const JailAddresses& addresses);
 
 }  // namespace netjail

@@ -31,7 +31,8 @@ class BlockedSignals {
     sigset_t all;
     sigfillset(&all);
     // A fault of our own must still end us.
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
+      sigdelset(&all, fault);
     ::sigprocmask(SIG_BLOCK, &all, &before_);
     fd_ = Fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
   }
@@ -45,15 +46,16 @@ class BlockedSignals {
   Fd fd_;
 };
 
-// The controlling terminal, if we are in its foreground: an interactive shell inside makes itself the foreground group,
-// and the terminal must be given back when it is gone.
+// The controlling terminal, if we are in its foreground: an interactive shell inside makes itself the
+// foreground group, and the terminal must be given back when it is gone.
 class Terminal {
  public:
   Terminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
     if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp()) fd_.reset();
   }
   void take_back() {
-    if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp()) ::tcsetpgrp(fd_.get(), ::getpgrp());  // SIGTTOU is blocked
+    if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp())
+      ::tcsetpgrp(fd_.get(), ::getpgrp());  // SIGTTOU is blocked
   }
 
  private:
@@ -96,13 +98,16 @@ class Supervisor {
     ResolverSettings settings;
     settings.forward = in_.plan.resolver.forward;
     if (settings.forward)
-      if (const auto text = read_file(settings.resolv_conf, 1u << 20)) settings.upstreams = parse_resolv_conf(*text);
-    NJ_TRY_AS(resolver_, Resolver::create(loop_, std::move(settings), std::move(in_.udp), std::move(in_.tcp),
-                                          [this](const std::string& name, std::uint16_t) { refuse_name(name); }));
+      if (const auto text = read_file(settings.resolv_conf, 1u << 20))
+        settings.upstreams = parse_resolv_conf(*text);
+    NJ_TRY_AS(resolver_,
+              Resolver::create(loop_, std::move(settings), std::move(in_.udp), std::move(in_.tcp),
+                               [this](const std::string& name, std::uint16_t) { refuse_name(name); }));
     return {};
   }
 
-  // The program has 0-2 now. Holding a pipe's end as well would hide from the other side that the program closed it.
+  // The program has 0-2 now. Holding a pipe's end as well would hide from the other side that the program
+  // closed it.
   static void detach_streams() {
     const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null) return;
@@ -134,15 +139,17 @@ class Supervisor {
       case ChildEvent::Kind::exited: return finish(event.value);
       case ChildEvent::Kind::signalled: return finish(128 + event.value);
       case ChildEvent::Kind::failed:
-      case ChildEvent::Kind::exec_failed: error_ = in_.child.describe_failure(event); return finish(error_->status);
+      case ChildEvent::Kind::exec_failed:
+        error_ = in_.child.describe_failure(event);
+        return finish(error_->status);
       case ChildEvent::Kind::stopped: stop_like(event.value); return true;
       case ChildEvent::Kind::ready: return true;
     }
     return true;
   }
 
-  // The program was stopped (Ctrl-Z): the shell that waits for us must see the same. When it continues us, the
-  // program goes on too.
+  // The program was stopped (Ctrl-Z): the shell that waits for us must see the same. When it continues us,
+  // the program goes on too.
   void stop_like(int signal) {
     terminal_.take_back();
     if (::getsid(0) != ::getpid()) ::raise(SIGSTOP);
@@ -172,8 +179,8 @@ class Supervisor {
   void on_signal(const signalfd_siginfo& info) {
     const auto signal = static_cast<int>(info.ssi_signo);
     if (signal == SIGCHLD || signal == SIGCONT || signal == SIGPIPE || signal == SIGTTOU) return;
-    // The kernel sends a terminal's signals to the whole foreground group, the program among it; what a process
-    // sent to us alone is passed on.
+    // The kernel sends a terminal's signals to the whole foreground group, the program among it; what a
+    // process sent to us alone is passed on.
     if (info.ssi_code <= 0) in_.child.send_signal(signal);
     if (signal == SIGHUP) {
       if (info.ssi_code > 0) in_.child.send_signal(SIGHUP);

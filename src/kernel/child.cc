@@ -47,11 +47,16 @@ std::optional<ChildEvent> to_event(const Message& message) {
 }  // namespace
 
 Child::Child(pid_t pid, Fd control, const ChildSpec& spec)
-    : pid_(pid), control_(std::move(control)), mounts_(spec.mounts), command_(spec.command.front()), cwd_(spec.cwd) {}
+    : pid_(pid),
+      control_(std::move(control)),
+      mounts_(spec.mounts),
+      command_(spec.command.front()),
+      cwd_(spec.cwd) {}
 
 Result<Child> Child::spawn(const ChildSpec& spec) {
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return fail_errno("cannot make a socket pair");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    return fail_errno("cannot make a socket pair");
   Fd ours(pair[0]);
   const Fd theirs(pair[1]);
 
@@ -86,7 +91,8 @@ Result<Child> Child::spawn(const ChildSpec& spec) {
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &prepared.signal_mask);
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  const auto pid =
+      static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, 0));
   if (pid == 0) {
     ::close(ours.get());  // else init would hold its own control socket open and never see us die
     init::run(prepared);
@@ -113,7 +119,8 @@ void Child::kill() {
 
 void Child::reap() {
   if (reaped_) return;
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
   reaped_ = true;
 }
 
@@ -168,7 +175,8 @@ Status Child::wait_ready() {
 
 Status Child::go() {
   const Message message{init::kGoMessage, 0, 0, 0};
-  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0) return fail_errno("cannot start the program");
+  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0)
+    return fail_errno("cannot start the program");
   return {};
 }
 
@@ -200,16 +208,20 @@ Error Child::describe_failure(const ChildEvent& event) const {
   const auto step = static_cast<init::Step>(event.value);
   error.what = std::string("cannot ") + init::step_name(step);
   if (step == init::Step::mount && static_cast<std::size_t>(event.detail) < mounts_.size()) {
-    static constexpr std::array kNames{"/proc", "/sys", "/dev", "", "", "", "/sys/fs/cgroup", "the router's namespace"};
+    static constexpr std::array kNames{"/proc", "/sys", "/dev",           "",
+                                       "",      "",     "/sys/fs/cgroup", "the router's namespace"};
     const MountStep& mount = mounts_[static_cast<std::size_t>(event.detail)];
-    error.what += " " + (mount.target.empty() ? kNames[static_cast<std::size_t>(mount.kind)] : mount.target) + " in the jail";
+    error.what += " " + (mount.target.empty() ? kNames[static_cast<std::size_t>(mount.kind)] : mount.target) +
+                  " in the jail";
   }
   if (step == init::Step::cwd) {
     error.what += " " + cwd_;
     error.hint = "the program's user must be able to enter it: cd somewhere else first";
   }
   if (step == init::Step::core_limit)
-    error.hint = "a core dump handler (kernel.core_pattern) would get the program's memory: raise the hard limit (ulimit -Hc 1)";
+    error.hint =
+        "a core dump handler (kernel.core_pattern) would get the program's memory: raise the hard limit "
+        "(ulimit -Hc 1)";
   if (event.code == EPERM && step <= init::Step::mount)
     error.hint = "netjail needs root here; inside a container it needs CAP_SYS_ADMIN and CAP_NET_ADMIN";
   return error;

@@ -1,4 +1,5 @@
-// init of the jail. Everything here runs between clone and exec, or in pid 1 afterwards: no allocation, no stdio, no locks.
+// init of the jail. Everything here runs between clone and exec, or in pid 1 afterwards: no allocation, no
+// stdio, no locks.
 #include "child_init.h"
 
 #include <arpa/inet.h>
@@ -26,11 +27,13 @@ namespace netjail::init {
 namespace {
 
 void send(int control, const Message& message) {
-  while (::send(control, &message, sizeof message, MSG_NOSIGNAL) < 0 && errno == EINTR) {}
+  while (::send(control, &message, sizeof message, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
 }
 
 [[noreturn]] void die(const Prepared& p, Step step, int detail = 0) {
-  send(p.control, {static_cast<std::int32_t>(ChildEvent::Kind::failed), static_cast<int>(step), errno, detail});
+  send(p.control,
+       {static_cast<std::int32_t>(ChildEvent::Kind::failed), static_cast<int>(step), errno, detail});
   ::_exit(125);
 }
 
@@ -114,8 +117,8 @@ bool send_sockets(const Prepared& p) {
 
 void make_network(const Prepared& p) {
   if (::unshare(CLONE_NEWNET | CLONE_NEWIPC) != 0) die(p, Step::network_namespace);
-  // Before any link exists: links inherit "default". No link-local address, no redirects; ping works without a
-  // capability (what it may reach is the router's business).
+  // Before any link exists: links inherit "default". No link-local address, no redirects; ping works without
+  // a capability (what it may reach is the router's business).
   if (!set_sysctl("/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1") ||
       !set_sysctl("/proc/sys/net/ipv6/conf/default/accept_redirects", "0") ||
       !set_sysctl("/proc/sys/net/ipv6/conf/default/accept_ra", "0") ||
@@ -134,10 +137,12 @@ void make_mounts(const Prepared& p) {
 
 // SECURITY.md P6: no capability in any of the five sets, and no way to get one back.
 void drop_privileges(const Prepared& p) {
-  // RLIMIT_CORE 1: a core_pattern pipe handler, root in the host's namespaces, is not run; 0 does not stop it (core(5)).
+  // RLIMIT_CORE 1: a core_pattern pipe handler, root in the host's namespaces, is not run; 0 does not stop it
+  // (core(5)).
   const rlimit core{1, 1};
   if (::setrlimit(RLIMIT_CORE, &core) != 0) {
-    // A hard limit of 0 and no CAP_SYS_RESOURCE to raise it (a container): good enough where there is no handler.
+    // A hard limit of 0 and no CAP_SYS_RESOURCE to raise it (a container): good enough where there is no
+    // handler.
     const int code = errno;
     char pattern = '|';
     const int fd = ::open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
@@ -166,14 +171,16 @@ void drop_privileges(const Prepared& p) {
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-// init itself holds nothing of the caller's but 0-2 and the kept ones, and those only until the program has them.
+// init itself holds nothing of the caller's but 0-2 and the kept ones, and those only until the program has
+// them.
 void close_inherited(const Prepared& p) {
   unsigned start = 3;
   while (true) {
     unsigned stop = ~0u;
     for (std::size_t i = 0; i < p.keep_fd_count; ++i)
       if (const auto fd = static_cast<unsigned>(p.keep_fds[i]); fd >= start && fd < stop) stop = fd;
-    if (const auto control = static_cast<unsigned>(p.control); control >= start && control < stop) stop = control;
+    if (const auto control = static_cast<unsigned>(p.control); control >= start && control < stop)
+      stop = control;
     if (stop > start) ::syscall(SYS_close_range, start, stop == ~0u ? stop : stop - 1, 0u);
     if (stop == ~0u) return;
     start = stop + 1;
@@ -191,7 +198,8 @@ void close_kept(const Prepared& p) {
 }
 
 [[noreturn]] void exec_program(const Prepared& p) {
-  // SECURITY.md P5: nothing is inherited but 0-2 and what --keep-fd names. close_range, not a loop up to RLIMIT_NOFILE.
+  // SECURITY.md P5: nothing is inherited but 0-2 and what --keep-fd names. close_range, not a loop up to
+  // RLIMIT_NOFILE.
   if (::syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) != 0) die(p, Step::descriptors);
   for (std::size_t i = 0; i < p.keep_fd_count; ++i)
     if (::fcntl(p.keep_fds[i], F_SETFD, 0) != 0) die(p, Step::descriptors);
@@ -235,8 +243,8 @@ void reap(const Prepared& p, pid_t program) {
     if (waits[0].revents != 0) {
       signalfd_siginfo info{};
       if (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-        // From outside the pid namespace the sender's pid reads 0. A terminal's signals (SI_KERNEL) reach the program
-        // by themselves.
+        // From outside the pid namespace the sender's pid reads 0. A terminal's signals (SI_KERNEL) reach the
+        // program by themselves.
         const auto signal = static_cast<int>(info.ssi_signo);
         if (signal != SIGCHLD && info.ssi_code == SI_USER && info.ssi_pid == 0) ::kill(program, signal);
       }
@@ -246,7 +254,8 @@ void reap(const Prepared& p, pid_t program) {
       Message message{};
       const ssize_t got = ::recv(p.control, &message, sizeof message, MSG_DONTWAIT);
       if (got == 0) ::_exit(125);  // the supervisor is gone: end, and the kernel ends everybody here
-      if (got == static_cast<ssize_t>(sizeof message) && message.kind == kSignalMessage) ::kill(program, message.value);
+      if (got == static_cast<ssize_t>(sizeof message) && message.kind == kSignalMessage)
+        ::kill(program, message.value);
     }
   }
 }
@@ -276,7 +285,8 @@ void run(const Prepared& p) {
   while (got < 0 && errno == EINTR);
   if (got != static_cast<ssize_t>(sizeof message) || message.kind != kGoMessage) ::_exit(125);
 
-  const sock_fprog program{static_cast<unsigned short>(p.seccomp_length), const_cast<sock_filter*>(p.seccomp)};
+  const sock_fprog program{static_cast<unsigned short>(p.seccomp_length),
+                           const_cast<sock_filter*>(p.seccomp)};
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) die(p, Step::seccomp);
 
   const pid_t child = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0));

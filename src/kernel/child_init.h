@@ -12,8 +12,29 @@
 namespace netjail::init {
 
 enum class Step : int {
-  none, parent_death, session, network_namespace, loopback, sysctl, sockets, send_sockets, mount_namespace, mount, cwd,
-  core_limit, keyring, bounding_set, groups, gid, uid, capabilities, no_new_privileges, descriptors, seccomp, fork, signals,
+  none,
+  parent_death,
+  session,
+  network_namespace,
+  loopback,
+  sysctl,
+  sockets,
+  send_sockets,
+  mount_namespace,
+  mount,
+  cwd,
+  core_limit,
+  keyring,
+  bounding_set,
+  groups,
+  gid,
+  uid,
+  capabilities,
+  no_new_privileges,
+  descriptors,
+  seccomp,
+  fork,
+  signals,
 };
 
 struct Prepared {

@@ -19,10 +19,13 @@ constexpr unsigned long kQuiet = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
 bool remount_read_only(const char* target) {
   // The flags that the mount has already must be repeated: one locked by the kernel may not be taken away.
-  return ::mount(nullptr, target, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
+  return ::mount(nullptr, target, nullptr,
+                 MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
 }
 
-bool bind(const char* source, const char* target) { return ::mount(source, target, nullptr, MS_BIND, nullptr) == 0; }
+bool bind(const char* source, const char* target) {
+  return ::mount(source, target, nullptr, MS_BIND, nullptr) == 0;
+}
 
 bool make_file(const char* path, const char* text, std::size_t size) {
   const int fd = ::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -55,20 +58,22 @@ bool bind_device(const char* stage, const char* name) {
   return bind(source, target);
 }
 
-// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like (THREATS.md section 8): only nodes
-// that reach nothing. The terminals stay those of the host, so that ttyname(3) works.
+// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like (THREATS.md section
+// 8): only nodes that reach nothing. The terminals stay those of the host, so that ttyname(3) works.
 bool mount_devices() {
   char stage[64];
   std::snprintf(stage, sizeof stage, "%s/dev", kStage);
-  if (::mkdir(stage, 0755) != 0 || ::mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") != 0) return false;
+  if (::mkdir(stage, 0755) != 0 || ::mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") != 0)
+    return false;
   for (const char* name : {"null", "zero", "full", "random", "urandom", "tty"})
     if (!bind_device(stage, name)) return false;
   struct Link {
     const char* name;
     const char* target;
   };
-  for (const Link& link : {Link{"fd", "/proc/self/fd"}, Link{"stdin", "/proc/self/fd/0"}, Link{"stdout", "/proc/self/fd/1"},
-                           Link{"stderr", "/proc/self/fd/2"}, Link{"ptmx", "pts/ptmx"}}) {
+  for (const Link& link :
+       {Link{"fd", "/proc/self/fd"}, Link{"stdin", "/proc/self/fd/0"}, Link{"stdout", "/proc/self/fd/1"},
+        Link{"stderr", "/proc/self/fd/2"}, Link{"ptmx", "pts/ptmx"}}) {
     char path[96];
     std::snprintf(path, sizeof path, "%s/%s", stage, link.name);
     if (::symlink(link.target, path) != 0) return false;
@@ -79,7 +84,8 @@ bool mount_devices() {
     if (errno != ENOENT) return false;
   }
   std::snprintf(path, sizeof path, "%s/shm", stage);
-  if (::mkdir(path, 01777) != 0 || ::mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0) return false;
+  if (::mkdir(path, 01777) != 0 || ::mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0)
+    return false;
   return ::mount(stage, "/dev", nullptr, MS_MOVE, nullptr) == 0;
 }
 
@@ -104,10 +110,10 @@ bool mount_sysfs() {
   return ::mount("sysfs", "/sys", "sysfs", kQuiet | MS_RDONLY, nullptr) == 0;
 }
 
-// When the supervisor is killed the kernel closes its descriptors before it ends the jail. Were they the last references to
-// the router's namespace, its rules would go while the program still runs, and its routes a moment later. A mount in the
-// jail's mount namespace goes when the last process of the jail can send no more. It lies below the fresh proc: no
-// path leads to it.
+// When the supervisor is killed the kernel closes its descriptors before it ends the jail. Were they the last
+// references to the router's namespace, its rules would go while the program still runs, and its routes a
+// moment later. A mount in the jail's mount namespace goes when the last process of the jail can send no
+// more. It lies below the fresh proc: no path leads to it.
 bool mount_pin(int pin) {
   char path[64];
   std::snprintf(path, sizeof path, "%s/router", kStage);

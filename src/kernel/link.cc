@@ -6,7 +6,6 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
-#include <poll.h>
 
 #include <array>
 #include <cerrno>
@@ -16,9 +15,10 @@
 namespace netjail {
 namespace {
 
-constexpr std::array<std::uint8_t, 6> kMac{0x02, 0x6e, 0x6a, 0x61, 0x69, 0x6c};  // "njail", locally administered
-constexpr std::uint8_t kAddrGenNone = 1;                                         // IN6_ADDR_GEN_MODE_NONE
-constexpr int kIpv4DevconfForwarding = 1;                                        // IPV4_DEVCONF_FORWARDING
+constexpr std::array<std::uint8_t, 6> kMac{0x02, 0x6e, 0x6a,
+                                           0x61, 0x69, 0x6c};  // "njail", locally administered
+constexpr std::uint8_t kAddrGenNone = 1;                       // IN6_ADDR_GEN_MODE_NONE
+constexpr int kIpv4DevconfForwarding = 1;                      // IPV4_DEVCONF_FORWARDING
 
 std::uint8_t address_family(Family family) { return family == Family::ipv4 ? AF_INET : AF_INET6; }
 
@@ -153,7 +153,8 @@ void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t i
   header.rtm_protocol = RTPROT_STATIC;
   header.rtm_scope = RT_SCOPE_LINK;
   header.rtm_type = RTN_UNICAST;
-  const auto flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | (exclusive ? NLM_F_EXCL : 0));
+  const auto flags =
+      static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | (exclusive ? NLM_F_EXCL : 0));
   messages.begin(RTM_NEWROUTE, flags, header);
   messages.put(RTA_DST, prefix.base.bytes.data(), address_size(prefix.base.family));
   messages.put_u32(RTA_OIF, index);
@@ -191,11 +192,12 @@ Status wait_operational(Netlink& route, const std::vector<std::uint32_t>& indice
     }));
     if (ready == indices.size()) return {};
     if (std::chrono::steady_clock::now() > deadline) return fail("the jail's links do not come up");
-    ::poll(nullptr, 0, 1);
+    pause_briefly();
   }
 }
 
-Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route, const std::vector<Ip>& destinations) {
+Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,
+                                                          const std::vector<Ip>& destinations) {
   std::vector<std::optional<RouteInfo>> out(destinations.size());
   std::size_t first = 0;
   while (first < destinations.size()) {

@@ -33,15 +33,16 @@ Result<LogReader> LogReader::create(Fd socket, std::uint16_t group, std::uint32_
   return LogReader(std::move(netlink));
 }
 
-std::size_t LogReader::read(std::size_t most,
-                            const std::function<void(const std::string&, std::span<const std::byte>)>& visit) {
+std::size_t LogReader::read(
+    std::size_t most, const std::function<void(const std::string&, std::span<const std::byte>)>& visit) {
   std::size_t count = 0;
   while (count < most) {
     const ssize_t got = ::recv(netlink_.fd(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (got < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
     if (got <= 0) return count;
     auto left = static_cast<int>(got);
-    for (auto* at = reinterpret_cast<nlmsghdr*>(buffer_.data()); nlmsg_ok(at, left); at = nlmsg_next(at, &left)) {
+    for (auto* at = reinterpret_cast<nlmsghdr*>(buffer_.data()); nlmsg_ok(at, left);
+         at = nlmsg_next(at, &left)) {
       if (at->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET)) continue;
       nfnl_log_msg* parsed = nullptr;
       if (nfnlmsg_log_msg_parse(at, &parsed) < 0) continue;

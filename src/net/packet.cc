@@ -83,7 +83,8 @@ std::optional<Flow> parse_v6_packet(std::span<const std::byte> octets) {
 
 std::vector<std::byte> make_transport(const Flow& flow) {
   std::vector<std::byte> out;
-  // Source port 9 (discard): the program may never use it, ports below 1024 need a capability that it has not.
+  // Source port 9 (discard): the program may never use it, ports below 1024 need a capability that it has
+  // not.
   switch (flow.protocol) {
     case kTcp:
       out.resize(20);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <ctime>
 
 namespace netjail {
 
@@ -39,6 +40,11 @@ Status write_file(const std::string& path, std::string_view text) {
   const ssize_t put = ::write(fd.get(), text.data(), text.size());
   if (put != static_cast<ssize_t>(text.size())) return fail_errno("cannot write " + path);
   return {};
+}
+
+void pause_briefly() {
+  const timespec time{0, 20'000};
+  ::nanosleep(&time, nullptr);
 }
 
 Status write_all(int fd, std::string_view text) {

@@ -9,18 +9,21 @@ namespace {
 using namespace nft;
 
 constexpr std::uint32_t kLogSnaplen = 128;  // octets: enough for IPv6 with extension headers and ports
-// Log lines a second and rule: a flood must not drown the terminal or the supervisor; the counters still see all.
+// Log lines a second and rule: a flood must not drown the terminal or the supervisor; the counters still see
+// all.
 constexpr std::uint32_t kLogRate = 100;
 constexpr std::uint32_t kLogBurst = 200;
 
 std::string chain_of(std::string_view id) { return "refuse-" + std::string(id); }
 
-// Adds the sets of `addresses` under `name`; the matches of one family, or nothing when it has no address there.
+// Adds the sets of `addresses` under `name`; the matches of one family, or nothing when it has no address
+// there.
 class SetMaker {
  public:
   explicit SetMaker(Ruleset& ruleset) : ruleset_(ruleset) {}
 
-  std::optional<std::vector<Expression>> addresses(const std::string& name, const AddressSet& set, Family family) {
+  std::optional<std::vector<Expression>> addresses(const std::string& name, const AddressSet& set,
+                                                   Family family) {
     std::vector<AddressRange> ranges = set.ranges(family);
     if (ranges.empty()) return std::nullopt;
     std::vector<Expression> matches{NfProto{family}};
@@ -96,18 +99,22 @@ std::vector<Expression> joined(std::initializer_list<std::vector<Expression>> pa
 Chain refusal_chain(std::string_view id, bool log) {
   Chain chain{chain_of(id), std::nullopt, {}};
   chain.rules.push_back({{Counter{counter_name(id)}}, ""});
-  if (log) chain.rules.push_back({{Limit{kLogRate, kLogBurst}, Log{kLogGroup, std::string(id), kLogSnaplen}}, ""});
+  if (log)
+    chain.rules.push_back({{Limit{kLogRate, kLogBurst}, Log{kLogGroup, std::string(id), kLogSnaplen}}, ""});
   chain.rules.push_back({{Goto{"refuse"}}, ""});
   return chain;
 }
 
-// What the jail's kernel says by itself (multicast membership, neighbour and router discovery) is dropped in silence.
+// What the jail's kernel says by itself (multicast membership, neighbour and router discovery) is dropped in
+// silence.
 Chain unroutable_chain() {
   Chain chain{"unroutable", std::nullopt, {}};
   constexpr std::uint8_t kIgmp = 2;
   chain.rules.push_back({{L4Proto{kIgmp}, Drop{}}, ""});
-  for (const std::uint8_t type : std::initializer_list<std::uint8_t>{131, 132, 133, 135, 136, 143})  // RFC 2710, 3810, 4861
-    chain.rules.push_back({{NfProto{Family::ipv6}, L4Proto{kIcmp6}, IcmpType{Family::ipv6, type}, Drop{}}, ""});
+  for (const std::uint8_t type :
+       std::initializer_list<std::uint8_t>{131, 132, 133, 135, 136, 143})  // RFC 2710, 3810, 4861
+    chain.rules.push_back(
+        {{NfProto{Family::ipv6}, L4Proto{kIcmp6}, IcmpType{Family::ipv6, type}, Drop{}}, ""});
   chain.rules.push_back({{Goto{chain_of(kUnroutableRule)}}, ""});
   return chain;
 }
@@ -115,7 +122,8 @@ Chain unroutable_chain() {
 // Multicast, broadcast and the like never reach the forward hook.
 Chain prerouting_chain(SetMaker& sets) {
   Chain chain{"prerouting", BaseChain{false, Hook::prerouting, -150, false}, {}};
-  chain.rules.push_back({{IifName{std::string(kJailInterface), true}, Accept{}}, "only the jail is judged here"});
+  chain.rules.push_back(
+      {{IifName{std::string(kJailInterface), true}, Accept{}}, "only the jail is judged here"});
   chain.rules.push_back({{CtMark{kGenerationMark}, Accept{}}, "admitted flow"});
   // Before the router can answer such a packet with an error to whoever it names as its source.
   chain.rules.push_back({{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "source is not the jail's address"});
@@ -126,7 +134,8 @@ Chain prerouting_chain(SetMaker& sets) {
   return chain;
 }
 
-void add_rule(Chain& forward, SetMaker& sets, const netjail::Rule& rule, const std::vector<Expression>& verdict) {
+void add_rule(Chain& forward, SetMaker& sets, const netjail::Rule& rule,
+              const std::vector<Expression>& verdict) {
   for (const Family family : kFamilies) {
     const auto addresses = sets.addresses(rule.id, rule.addresses, family);
     if (!addresses) continue;
@@ -141,12 +150,14 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
   Chain chain{"forward", BaseChain{false, Hook::forward, 0, true}, {}};
   auto& rules = chain.rules;
 
-  // Two rules carry nearly every packet. There is no "established: accept" for the jail's direction: the mark says that
-  // this generation of the policy admitted the flow (SECURITY.md promise on withdrawn permissions).
-  rules.push_back({{IifName{jail}, CtMark{kGenerationMark}, CtState{kNew | kEstablished}, Accept{}}, "admitted flow"});
+  // Two rules carry nearly every packet. There is no "established: accept" for the jail's direction: the mark
+  // says that this generation of the policy admitted the flow (SECURITY.md promise on withdrawn permissions).
+  rules.push_back(
+      {{IifName{jail}, CtMark{kGenerationMark}, CtState{kNew | kEstablished}, Accept{}}, "admitted flow"});
   rules.push_back({{IifName{uplink}, CtDirection{true}, CtState{kEstablished}, Accept{}}, "replies"});
   for (const std::uint8_t icmp : {kIcmp, kIcmp6})
-    rules.push_back({{IifName{uplink}, CtState{kRelated}, L4Proto{icmp}, Accept{}}, "ICMP errors about admitted flows"});
+    rules.push_back(
+        {{IifName{uplink}, CtState{kRelated}, L4Proto{icmp}, Accept{}}, "ICMP errors about admitted flows"});
   rules.push_back({{IifName{jail, true}, Counter{"unsolicited"}, Drop{}}, "nothing comes in by itself"});
 
   rules.push_back({{CtState{kInvalid | kRelated | kUntracked}, Counter{"invalid"}, Drop{}}, ""});
@@ -185,7 +196,8 @@ nft::Ruleset make_filter(const Policy& policy) {
   refuse.rules.push_back({{Drop{}}, ""});
   ruleset.chains.push_back(std::move(refuse));
 
-  for (const std::string_view name : {"invalid", "spoofed", "unsolicited"}) ruleset.counters.push_back({std::string(name)});
+  for (const std::string_view name : {"invalid", "spoofed", "unsolicited"})
+    ruleset.counters.push_back({std::string(name)});
   const auto refusal = [&](std::string_view id) {
     ruleset.counters.push_back({counter_name(id)});
     ruleset.chains.push_back(refusal_chain(id, policy.log_denied));

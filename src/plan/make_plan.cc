@@ -9,12 +9,14 @@ namespace {
 // glibc's own list when PATH is unset (confstr _CS_PATH).
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
-std::vector<std::string> exec_candidates(const Caller& caller, const std::map<std::string, std::string>& environment) {
+std::vector<std::string> exec_candidates(const Caller& caller,
+                                         const std::map<std::string, std::string>& environment) {
   const std::string& program = caller.command.front();
   if (program.find('/') != std::string::npos) return {program};
   const auto path = environment.find("PATH");
   std::vector<std::string> out;
-  for (const std::string_view folder : split(path == environment.end() ? kDefaultPath : std::string_view(path->second), ':'))
+  for (const std::string_view folder :
+       split(path == environment.end() ? kDefaultPath : std::string_view(path->second), ':'))
     out.push_back((folder.empty() ? std::string(".") : std::string(folder)) + "/" + program);
   return out;
 }
@@ -40,7 +42,8 @@ std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std:
   std::vector<Mount> mounts;
   if (policy.dns == DnsChoice::policy) {
     // Without the file glibc asks 127.0.0.1 anyway (resolv.conf(5)).
-    if (!host.resolv_conf_target.empty()) mounts.push_back(MountFile{host.resolv_conf_target, resolv_conf(host)});
+    if (!host.resolv_conf_target.empty())
+      mounts.push_back(MountFile{host.resolv_conf_target, resolv_conf(host)});
     if (!host.nsswitch.empty()) mounts.push_back(MountFile{"/etc/nsswitch.conf", nsswitch(host.nsswitch)});
     if (host.nscd_socket) mounts.push_back(MountEmpty{"/run/nscd"});
   }
@@ -54,9 +57,11 @@ std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std:
   mounts.push_back(MountSysfs{});
   if (host.cgroup_mount) mounts.push_back(MountCgroup{});
   mounts.push_back(MountProc{});
-  // uid 0 owns core_pattern, sysrq and the like even without a capability: the kernel compares the id (THREATS.md 8).
+  // uid 0 owns core_pattern, sysrq and the like even without a capability: the kernel compares the id
+  // (THREATS.md 8).
   if (uid == 0)
-    for (const char* path : {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs"})
+    for (const char* path :
+         {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs"})
       mounts.push_back(MountReadOnly{path});
   return mounts;
 }

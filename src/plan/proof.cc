@@ -6,7 +6,8 @@
 namespace netjail {
 namespace {
 
-constexpr std::uint8_t kDiesInHost = 2;  // the router takes one, the host finds one left and ends it before its forward hook
+constexpr std::uint8_t kDiesInHost =
+    2;  // the router takes one, the host finds one left and ends it before its forward hook
 constexpr std::uint8_t kOrdinary = 64;
 
 // A transport that `service` selects; nothing when it selects none that can be sent bare in this family.
@@ -59,7 +60,8 @@ std::vector<ProofPacket> make_proof(const Policy& policy, bool ipv6) {
       const Ip ip = *parse_ip(text);
       if (ip.family == family) consider(Flow{ip, kUdp, 9, 0});
     }
-    if (!denied && !policy.host.ranges(family).empty()) consider(Flow{policy.host.ranges(family).front().first, kUdp, 9, 0});
+    if (!denied && !policy.host.ranges(family).empty())
+      consider(Flow{policy.host.ranges(family).front().first, kUdp, 9, 0});
     if (denied) proof.push_back(*denied);
     if (allowed) proof.push_back(*allowed);
   }

@@ -36,11 +36,13 @@ Json mount_json(const Mount& mount) {
 }
 
 std::string uplink_text(const UplinkPlan& uplink) {
-  if (uplink.kind == UplinkPlan::Kind::none) return "none: the profile opens nothing, so the jail has no way out\n";
+  if (uplink.kind == UplinkPlan::Kind::none)
+    return "none: the profile opens nothing, so the jail has no way out\n";
   std::string out = fmt::format("a veth into the host, MTU {}, masqueraded; {}\n", uplink.mtu,
                                 uplink.ipv6 ? "IPv4 and IPv6" : "IPv4 only");
-  out += fmt::format("           the jail's address comes out of {}, the first that the host does not route\n",
-                     to_string(uplink.pools.front()));
+  out +=
+      fmt::format("           the jail's address comes out of {}, the first that the host does not route\n",
+                  to_string(uplink.pools.front()));
   for (const SysctlSetting& setting : uplink.sysctls)
     out += fmt::format("           {} = {} while jails run\n", setting.path, setting.value);
   return out;
@@ -58,10 +60,11 @@ std::string render_plan_text(const Plan& plan) {
     out += fmt::format("{}{:<9} {}  ({}:{})\n", indent, rule.id, rule.text, rule.where.file, rule.where.line);
     indent = "           ";
   }
-  out += fmt::format("else       {} at once: {}\n", plan.policy.refuse == Refuse::reject ? "rejected" : "dropped",
+  out += fmt::format("else       {} at once: {}\n",
+                     plan.policy.refuse == Refuse::reject ? "rejected" : "dropped",
                      "local addresses, the host itself, everything that no rule opens");
   out += "uplink     " + uplink_text(plan.uplink);
-  out += fmt::format("names      {}\n", !plan.resolver.listen    ? "no resolver of netjail's (dns = \"none\")"
+  out += fmt::format("names      {}\n", !plan.resolver.listen   ? "no resolver of netjail's (dns = \"none\")"
                                         : plan.resolver.forward ? "looked up by the host's own resolvers"
                                                                 : "not looked up: nothing is open");
   out += fmt::format("families   {}\n", join(plan.policy.seccomp_families, ", "));
@@ -69,8 +72,8 @@ std::string render_plan_text(const Plan& plan) {
     std::vector<std::string> words;
     for (const std::string& word : plan.child.command) words.push_back(shell_quote(word));
     out += fmt::format("program    {}\n", join(words, " "));
-    out += fmt::format("runs as    uid {} gid {}, no capabilities, own process and mount namespace\n", plan.child.uid,
-                       plan.child.gid);
+    out += fmt::format("runs as    uid {} gid {}, no capabilities, own process and mount namespace\n",
+                       plan.child.uid, plan.child.gid);
   }
   out += "proof      ";
   indent.clear();
@@ -83,7 +86,8 @@ std::string render_plan_text(const Plan& plan) {
 }
 
 std::string render_plan_nft(const Plan& plan) {
-  std::string out = "# The router of the jail (a network namespace of its own)\n" + nft::render_nft(plan.router.ruleset);
+  std::string out =
+      "# The router of the jail (a network namespace of its own)\n" + nft::render_nft(plan.router.ruleset);
   if (plan.uplink.kind == UplinkPlan::Kind::none) return out;
   out += "\n# The host, shared by all jails; load it there, not in the router\n";
   for (const std::string_view line : split(nft::render_nft(plan.uplink.host_table), '\n'))
@@ -106,7 +110,8 @@ std::string render_plan_json(const Plan& plan) {
   for (const Mount& mount : plan.child.mounts) mounts.push_back(mount_json(mount));
   Json proof = Json::array();
   for (const ProofPacket& packet : plan.proof)
-    proof.push_back({{"flow", to_string(packet.flow)}, {"allowed", packet.allowed}, {"counter", packet.counter}});
+    proof.push_back(
+        {{"flow", to_string(packet.flow)}, {"allowed", packet.allowed}, {"counter", packet.counter}});
   const bool up = plan.uplink.kind == UplinkPlan::Kind::host;
   const Json json{
       {"schema", 1},

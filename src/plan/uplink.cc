@@ -13,9 +13,9 @@ const std::string kAnyJail = std::string(kHostInterfacePrefix) + "*";
 constexpr std::int32_t kBeforeFilter = -10;  // before the filter chains of ufw, firewalld and iptables
 constexpr std::int32_t kSrcnat = 100;
 
-// Names no jail: the same text whatever runs (DESIGN.md section 2). If somebody deletes it the jails lose their way out
-// (nothing masquerades); the filter is in each jail's router. Only an address that the host got after the launch is
-// guarded by this input chain alone.
+// Names no jail: the same text whatever runs (DESIGN.md section 2). If somebody deletes it the jails lose
+// their way out (nothing masquerades); the filter is in each jail's router. Only an address that the host got
+// after the launch is guarded by this input chain alone.
 Ruleset host_table() {
   Ruleset table;
   table.table = kTable;
@@ -23,10 +23,11 @@ Ruleset host_table() {
                           BaseChain{false, Hook::input, kBeforeFilter, false},
                           {{{IifName{kAnyJail}, L4Proto{kTcp}, RejectTcpReset{}}, "no service of the host"},
                            {{IifName{kAnyJail}, RejectAdmin{}}, "no service of the host"}}});
-  table.chains.push_back({"forward",
-                          BaseChain{false, Hook::forward, kBeforeFilter, false},
-                          {{{IifName{kAnyJail}, OifName{kAnyJail}, Drop{}}, "jails do not see each other"},
-                           {{IifName{kAnyJail}, CtStatusDnat{}, Drop{}}, "no published port of a container"}}});
+  table.chains.push_back(
+      {"forward",
+       BaseChain{false, Hook::forward, kBeforeFilter, false},
+       {{{IifName{kAnyJail}, OifName{kAnyJail}, Drop{}}, "jails do not see each other"},
+        {{IifName{kAnyJail}, CtStatusDnat{}, Drop{}}, "no published port of a container"}}});
   table.chains.push_back({"postrouting",
                           BaseChain{true, Hook::postrouting, kSrcnat, false},
                           {{{IifName{kAnyJail}, OifName{kAnyJail, true}, Masquerade{true}}, ""}}});
@@ -61,7 +62,8 @@ void plan_uplink(UplinkPlan& plan, const HostUplink& uplink, const HostFacts& ho
     plan.guards.push_back(guard(uplink.interface, uplink.family));
     plan.sysctls.push_back({dir + uplink.interface + "/force_forwarding", "1"});
   } else if (uplink.accept_ra == 1) {
-    // Before Linux 6.17 IPv6 forwards for all interfaces or none, and a router ignores advertisements unless told 2.
+    // Before Linux 6.17 IPv6 forwards for all interfaces or none, and a router ignores advertisements unless
+    // told 2.
     plan.sysctls.push_back({dir + uplink.interface + "/accept_ra", "2"});
   }
 }
@@ -72,8 +74,10 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
   UplinkPlan plan;
   plan.mtu = host.mtu;
   plan.ipv6 = policy.ipv6;
-  // 10/8 first; then what people seldom route. The address is taken where the host has nothing but a default route.
-  for (const std::string_view pool : {"10.192.0.0/11", "172.24.0.0/14", "100.96.0.0/12", "198.18.0.0/16", "192.168.192.0/19"})
+  // 10/8 first; then what people seldom route. The address is taken where the host has nothing but a default
+  // route.
+  for (const std::string_view pool :
+       {"10.192.0.0/11", "172.24.0.0/14", "100.96.0.0/12", "198.18.0.0/16", "192.168.192.0/19"})
     plan.pools.push_back(*parse_prefix(pool));
   plan.pool_ipv6 = *parse_prefix("fd6e:6a00:6e6a::/64");
   if (!policy.opens_anything() || policy.uplink == UplinkChoice::none) return plan;
@@ -88,7 +92,8 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
     plan.sysctls.push_back({"net/ipv6/conf/all/forwarding", "1"});
   }
   plan.link_sysctls.push_back({"net/ipv4/conf/%s/forwarding", "1"});
-  if (plan.ipv6 && host.ipv6_force_forwarding) plan.link_sysctls.push_back({"net/ipv6/conf/%s/force_forwarding", "1"});
+  if (plan.ipv6 && host.ipv6_force_forwarding)
+    plan.link_sysctls.push_back({"net/ipv6/conf/%s/force_forwarding", "1"});
   return plan;
 }
 

@@ -6,7 +6,11 @@ namespace netjail {
 std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
   std::string out;
   const auto line = [&out](const Json& json) { out += to_text(json) + "\n"; };
-  line({{"event", "start"}, {"schema", 1}, {"profile", plan.name}, {"command", plan.child.command}, {"uid", plan.child.uid}});
+  line({{"event", "start"},
+        {"schema", 1},
+        {"profile", plan.name},
+        {"command", plan.child.command},
+        {"uid", plan.child.uid}});
   for (const Rule& rule : plan.policy.rules) {
     const auto& counts = rule.action == Action::allow ? outcome.admitted_by_rule : outcome.refused_by_rule;
     const auto found = counts.find(rule.id);
@@ -25,7 +29,8 @@ std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
               {"rule", refusal.rule},
               {"count", refusal.count}};
     if (has_ports(refusal.flow.protocol)) json["port"] = refusal.flow.port;
-    if (refusal.flow.protocol == kIcmp || refusal.flow.protocol == kIcmp6) json["icmp-type"] = refusal.flow.icmp_type;
+    if (refusal.flow.protocol == kIcmp || refusal.flow.protocol == kIcmp6)
+      json["icmp-type"] = refusal.flow.icmp_type;
     if (const std::string spec = allow_spec(plan.policy, refusal.flow); !spec.empty()) json["allow"] = spec;
     line(json);
   }

@@ -1,5 +1,5 @@
-#include "netjail/base/format.h"
 #include "netjail/base/text.h"
+#include "netjail/base/format.h"
 #include "netjail/report/report.h"
 
 namespace netjail {
@@ -19,7 +19,8 @@ std::string plural(std::uint64_t count, std::string_view one, std::string_view m
 }  // namespace
 
 std::string render_refusal(const Plan& plan, const Refusal& refusal) {
-  std::string line = fmt::format("netjail: refused {}: {}", to_string(refusal.flow), describe_rule(plan.policy, refusal.rule));
+  std::string line = fmt::format("netjail: refused {}: {}", to_string(refusal.flow),
+                                 describe_rule(plan.policy, refusal.rule));
   if (const std::string spec = remedy(plan, refusal.flow); !spec.empty()) line += "; to open it: " + spec;
   return line + "\n";
 }
@@ -36,9 +37,11 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
       if (rule.action != Action::allow) continue;
       const auto found = outcome.admitted_by_rule.find(rule.id);
       const std::uint64_t count = found == outcome.admitted_by_rule.end() ? 0 : found->second;
-      out += fmt::format("netjail: {} ({}): {}\n", rule.id, rule.text, plural(count, "connection", "connections"));
+      out += fmt::format("netjail: {} ({}): {}\n", rule.id, rule.text,
+                         plural(count, "connection", "connections"));
     }
-    if (outcome.names_asked > 0) out += fmt::format("netjail: {} looked up\n", plural(outcome.names_asked, "name", "names"));
+    if (outcome.names_asked > 0)
+      out += fmt::format("netjail: {} looked up\n", plural(outcome.names_asked, "name", "names"));
     if (refused == 0) out += "netjail: nothing was refused\n";
   }
   if (refused == 0) return out;
@@ -49,7 +52,8 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
   for (const RefusedName& name : outcome.refused_names) {
     told += name.count;
     if (++lines > kMostLines) continue;
-    out += fmt::format("  {:>5}  look-up of {}  (the profile opens nothing)\n", fmt::format("{}x", name.count), name.name);
+    out += fmt::format("  {:>5}  look-up of {}  (the profile opens nothing)\n",
+                       fmt::format("{}x", name.count), name.name);
   }
   for (const Refusal& refusal : outcome.refusals) {
     told += refusal.count;
@@ -61,7 +65,8 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
   if (lines > kMostLines)
     out += fmt::format("         ... and {} more destinations; --json FILE lists them\n", lines - kMostLines);
   if (refused > told)
-    out += fmt::format("         ... and {} that came too fast to be listed one by one\n", plural(refused - told, "attempt", "attempts"));
+    out += fmt::format("         ... and {} that came too fast to be listed one by one\n",
+                       plural(refused - told, "attempt", "attempts"));
   return out;
 }
 

@@ -1,5 +1,5 @@
-// What a person types wrongly, and hosts that are not as they should be: one glance, the remedy, status 125, nothing
-// started, nothing left.
+// What a person types wrongly, and hosts that are not as they should be: one glance, the remedy, status 125,
+// nothing started, nothing left.
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
@@ -37,7 +37,8 @@ void check(FakeWorld& place, const Case& bad) {
   const Outcome outcome = place.run({.argv = netjail_command(bad.arguments)});
   CHECK_MESSAGE(outcome.status == bad.status, outcome.describe());
   CHECK_MESSAGE(!has(outcome.out, "started"), outcome.describe());
-  for (const std::string& part : bad.told) CHECK_MESSAGE(has(outcome.err, part), part << "\n" << outcome.describe());
+  for (const std::string& part : bad.told)
+    CHECK_MESSAGE(has(outcome.err, part), part << "\n" << outcome.describe());
 }
 
 Words run_with(Words options) {
@@ -54,7 +55,8 @@ TEST_CASE("typing errors name the mistake and the remedy") {
   const std::string cyclic = world().write("cyclic.toml", "extends = [\"./cyclic.toml\"]\n");
   const std::string binary = world().write("binary.toml", std::string("a\0b", 3));
   const std::string broken = world().write(
-      "broken.toml", "descripton = \"x\"\n[[allow]]\nto = [\"127.0.0.999\", \"example.com\"]\nservice = [\"70000/tcp\"]\n");
+      "broken.toml",
+      "descripton = \"x\"\n[[allow]]\nto = [\"127.0.0.999\", \"example.com\"]\nservice = [\"70000/tcp\"]\n");
   const std::string later = world().write("later.toml", "[limits]\nconnections = 5\n");
   for (const Case& bad : std::vector<Case>{
            {{}, 125, {"Usage:", "run"}},
@@ -67,7 +69,8 @@ TEST_CASE("typing errors name the mistake and the remedy") {
            {run_with({"--profile", "/etc"}), 125, {"/etc"}},
            {run_with({"--profile", cyclic}), 125, {"cyclic.toml"}},
            {run_with({"--profile", binary}), 125, {"binary.toml"}},
-           {run_with({"--profile", broken}), 125,
+           {run_with({"--profile", broken}),
+            125,
             {"broken.toml:1:", "descripton", "description", "127.0.0.999", "example.com", "70000"}},
            {run_with({"--profile", later}), 125, {"connections"}},
            {run_with({"--allow", "198.51.100.7:nosuchservice"}), 125, {"nosuchservice"}},
@@ -98,8 +101,8 @@ TEST_CASE("a host without a default route, or without a resolver") {
     CHECK(cut.netjail({"--allow", "192.168.77.10:443", "--", kProbe, "echo", "192.168.77.10", "443"}).ok());
   }
   const Outcome outcome = world().run(
-      {.argv = {"unshare", "-m", "sh", "-c", "mount --bind /dev/null /etc/resolv.conf && exec \"$@\"", "sh", NETJAIL_BINARY, "run",
-                "--profile", "internet", "--", "echo", "started"}});
+      {.argv = {"unshare", "-m", "sh", "-c", "mount --bind /dev/null /etc/resolv.conf && exec \"$@\"", "sh",
+                NETJAIL_BINARY, "run", "--profile", "internet", "--", "echo", "started"}});
   CHECK(outcome.status == 125);
   CHECK_MESSAGE(has(outcome.err, "nameserver"), outcome.describe());
 }
@@ -107,7 +110,9 @@ TEST_CASE("a host without a default route, or without a resolver") {
 TEST_CASE("a host whose routes cover 10/8 and 172.16/12: the jail takes its address elsewhere") {
   if (!needs_root()) return;
   FakeWorld vpn = make({.private_routes = true});
-  const Outcome outcome = vpn.netjail({"--profile", "internet", "--", "sh", "-c", std::string(kProbe) + " echo 198.51.100.10 443; ip -4 addr show eth0"});
+  const Outcome outcome =
+      vpn.netjail({"--profile", "internet", "--", "sh", "-c",
+                   std::string(kProbe) + " echo 198.51.100.10 443; ip -4 addr show eth0"});
   CHECK_MESSAGE(has(outcome.out, ": ok"), outcome.describe());
   CHECK_MESSAGE(!has(outcome.out, "inet 10."), outcome.describe());
   CHECK_MESSAGE(!has(outcome.out, "inet 172."), outcome.describe());
@@ -127,20 +132,24 @@ TEST_CASE("hosts with one family only") {
   CHECK(v4.netjail({"--profile", "internet", "--", kProbe, "echo", "198.51.100.10", "443"}).ok());
   CHECK_FALSE(v4.netjail({"--profile", "internet", "--", kProbe, "tcp", "2001:db8:1::10", "443"}).ok());
   FakeWorld v6 = make({.ipv4 = false});
-  const Outcome outcome = v6.netjail({"--profile", "internet", "--", kProbe, "echo", "2001:db8:1::10", "443"});
+  const Outcome outcome =
+      v6.netjail({"--profile", "internet", "--", kProbe, "echo", "2001:db8:1::10", "443"});
   CHECK_MESSAGE(outcome.ok(), outcome.describe());
 }
 
 TEST_CASE("closed standard streams, a folder that vanished") {
   if (!needs_root()) return;
   const std::string netjail = NETJAIL_BINARY;
-  const Outcome closed = world().call({"sh", "-c", netjail + " run --profile offline -- sh -c 'ls -l /proc/self/fd/0; exit 6' <&-"});
+  const Outcome closed = world().call(
+      {"sh", "-c", netjail + " run --profile offline -- sh -c 'ls -l /proc/self/fd/0; exit 6' <&-"});
   CHECK_MESSAGE(closed.status == 6, closed.describe());
   CHECK_MESSAGE(has(closed.out, "/dev/null"), closed.describe());
-  const Outcome all = world().call({"sh", "-c", netjail + " run --profile internet -- sh -c 'exit 8' <&- >&- 2>&-"});
+  const Outcome all =
+      world().call({"sh", "-c", netjail + " run --profile internet -- sh -c 'exit 8' <&- >&- 2>&-"});
   CHECK_MESSAGE(all.status == 8, all.describe());
-  const Outcome vanished = world().call(
-      {"sh", "-c", "mkdir /run/gone && cd /run/gone && rmdir /run/gone && exec " + netjail + " run --profile offline -- echo started"});
+  const Outcome vanished = world().call({"sh", "-c",
+                                         "mkdir /run/gone && cd /run/gone && rmdir /run/gone && exec " +
+                                             netjail + " run --profile offline -- echo started"});
   CHECK_MESSAGE(vanished.status == 125, vanished.describe());
   CHECK_MESSAGE(has(vanished.err, "directory"), vanished.describe());
 }
@@ -148,17 +157,23 @@ TEST_CASE("closed standard streams, a folder that vanished") {
 TEST_CASE("without root: a clear error, and what needs no root works") {
   if (!needs_root()) return;
   const Identity nobody{65534, 65534, {}};
-  const Outcome run = world().run({.argv = netjail_command({"run", "--profile", "internet", "--", "echo", "started"}), .identity = nobody});
+  const Outcome run =
+      world().run({.argv = netjail_command({"run", "--profile", "internet", "--", "echo", "started"}),
+                   .identity = nobody});
   CHECK_MESSAGE(run.status == 125, run.describe());
   CHECK_MESSAGE(has(run.err, "sudo netjail run"), run.describe());
-  for (const Words& arguments : {Words{"plan", "--profile", "internet", "true"}, Words{"plan", "--format", "json", "--profile", "internet"},
-                                 Words{"plan", "--format", "nft", "--profile", "browser"}, Words{"check"}, Words{"profiles"},
-                                 Words{"explain", "internet", "198.51.100.7:443/tcp"}, Words{"--version"}, Words{"run", "--help"}}) {
+  for (const Words& arguments :
+       {Words{"plan", "--profile", "internet", "true"},
+        Words{"plan", "--format", "json", "--profile", "internet"},
+        Words{"plan", "--format", "nft", "--profile", "browser"}, Words{"check"}, Words{"profiles"},
+        Words{"explain", "internet", "198.51.100.7:443/tcp"}, Words{"--version"}, Words{"run", "--help"}}) {
     const Outcome outcome = world().run({.argv = netjail_command(arguments), .identity = nobody});
     CHECK_MESSAGE(outcome.ok(), outcome.describe());
     CHECK_MESSAGE(!outcome.out.empty(), outcome.describe());
   }
-  CHECK(world().run({.argv = netjail_command({"explain", "internet", "10.0.0.1:443/tcp"}), .identity = nobody}).status == 1);
+  CHECK(world()
+            .run({.argv = netjail_command({"explain", "internet", "10.0.0.1:443/tcp"}), .identity = nobody})
+            .status == 1);
 }
 
 TEST_CASE("sockets as standard streams or kept descriptors are refused") {
@@ -177,12 +192,15 @@ TEST_CASE("sockets as standard streams or kept descriptors are refused") {
     CHECK_MESSAGE(has(outcome.err, "socket"), outcome.describe());
   }
   for (const int fd : {theirs.get(), inet.get(), folder.get(), netns.get()}) {
-    const Outcome outcome = world().run(
-        {.argv = netjail_command(run_with({"--profile", "offline", "--keep-fd", "9"})), .descriptors = {{9, fd}}});
+    const Outcome outcome =
+        world().run({.argv = netjail_command(run_with({"--profile", "offline", "--keep-fd", "9"})),
+                     .descriptors = {{9, fd}}});
     CHECK_MESSAGE(outcome.status == 125, outcome.describe());
   }
   const Fd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const Outcome kept = world().run({.argv = netjail_command({"run", "--profile", "offline", "--keep-fd", "9", "--", "sh", "-c", "ls /proc/self/fd/9 /proc/self/fd/8"}),
-                                    .descriptors = {{8, file.get()}, {9, file.get()}}});
+  const Outcome kept =
+      world().run({.argv = netjail_command({"run", "--profile", "offline", "--keep-fd", "9", "--", "sh", "-c",
+                                            "ls /proc/self/fd/9 /proc/self/fd/8"}),
+                   .descriptors = {{8, file.get()}, {9, file.get()}}});
   CHECK_MESSAGE(kept.out == "/proc/self/fd/9\n", kept.describe());
 }

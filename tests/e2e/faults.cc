@@ -1,4 +1,5 @@
-// Death and failing system calls at every moment: the program never gets more than the policy, and nothing is left.
+// Death and failing system calls at every moment: the program never gets more than the policy, and nothing is
+// left.
 #include <doctest/doctest.h>
 
 #include <csignal>
@@ -23,7 +24,9 @@ FakeWorld& world() {
 }
 
 // A refused destination that would answer, in a jail with a way out.
-Words forbidden() { return netjail_command({"run", "--profile", "internet", "--", kProbe, "echo", "192.168.77.10", "443"}); }
+Words forbidden() {
+  return netjail_command({"run", "--profile", "internet", "--", kProbe, "echo", "192.168.77.10", "443"});
+}
 
 void check_nothing_arrived() {
   const auto arrivals = world().servers().arrivals();
@@ -61,16 +64,26 @@ TEST_CASE("each system call of the set-up fails once: no start, or a start with 
   const Snapshot& before = world().untouched();
   world().servers().forget();
   // A jail that lives meanwhile keeps the cleaner: else strace would wait for a new one in every run.
-  Process other = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; read line"}),
-                                 .keep_input_open = true,
-                                 .deadline = std::chrono::seconds(600)});
+  Process other = world().start(
+      {.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; read line"}),
+       .keep_input_open = true,
+       .deadline = std::chrono::seconds(600)});
   REQUIRE(other.wait_for("ready"));
   int refused_to_start = 0;
-  for (const char* call : {"clone", "unshare", "mount", "mount_setattr", "socket", "bind", "listen", "sendmsg", "recvmsg", "setsockopt",
-                           "getsockopt", "capset", "prctl", "setresuid", "setresgid", "setgroups", "setrlimit", "seccomp", "close_range",
-                           "epoll_create1", "epoll_ctl", "socketpair", "chdir", "signalfd4", "flock", "link", "getrandom", "ioctl"}) {
+  for (const char* call :
+       {"clone",      "unshare",   "mount",      "mount_setattr", "socket",      "bind",          "listen",
+        "sendmsg",    "recvmsg",   "setsockopt", "getsockopt",    "capset",      "prctl",         "setresuid",
+        "setresgid",  "setgroups", "setrlimit",  "seccomp",       "close_range", "epoll_create1", "epoll_ctl",
+        "socketpair", "chdir",     "signalfd4",  "flock",         "link",        "getrandom",     "ioctl"}) {
     for (const int when : {1, 2, 3, 5, 8}) {
-      Words argv{"strace", "-f", "-o", "/dev/null", "-e", "inject=" + std::string(call) + ":error=" + (std::string(call) == "epoll_ctl" ? "ENOMEM" : "EPERM") + ":when=" + std::to_string(when)};
+      Words argv{"strace",
+                 "-f",
+                 "-o",
+                 "/dev/null",
+                 "-e",
+                 "inject=" + std::string(call) +
+                     ":error=" + (std::string(call) == "epoll_ctl" ? "ENOMEM" : "EPERM") +
+                     ":when=" + std::to_string(when)};
       for (const std::string& word : forbidden()) argv.push_back(word);
       const Outcome outcome = world().run({.argv = argv});
       CAPTURE(std::string(call));
@@ -98,9 +111,12 @@ TEST_CASE("a program that floods a refused destination gets nothing through when
   REQUIRE(world().probe({"udp", "192.168.77.10", "7"}).ok());
   world().servers().forget();
   // bash sends a datagram for each echo: thousands a second from four senders.
-  const std::string flood = "for i in 1 2 3 4; do (exec 3<>/dev/udp/192.168.77.10/7; while :; do echo leak >&3; done) 2>/dev/null & done; echo ready; wait";
+  const std::string flood =
+      "for i in 1 2 3 4; do (exec 3<>/dev/udp/192.168.77.10/7; while :; do echo leak >&3; done) 2>/dev/null "
+      "& done; echo ready; wait";
   for (int i = 0; i < 15; ++i) {
-    Process process = world().start({.argv = netjail_command({"run", "-q", "--profile", "internet", "--", "bash", "-c", flood})});
+    Process process = world().start(
+        {.argv = netjail_command({"run", "-q", "--profile", "internet", "--", "bash", "-c", flood})});
     REQUIRE_MESSAGE(process.wait_for("ready"), process.err());
     std::this_thread::sleep_for(std::chrono::milliseconds(5 + i));  // the moment is the test's input
     process.kill(SIGKILL);
@@ -112,7 +128,9 @@ TEST_CASE("a program that floods a refused destination gets nothing through when
 
 TEST_CASE("a caller that ignores SIGCHLD") {
   if (!needs_root()) return;
-  const Outcome outcome = world().call({"bash", "-c", "trap '' CHLD; exec " + std::string(NETJAIL_BINARY) + " run --profile internet -- sh -c 'exit 5'"});
+  const Outcome outcome = world().call(
+      {"bash", "-c",
+       "trap '' CHLD; exec " + std::string(NETJAIL_BINARY) + " run --profile internet -- sh -c 'exit 5'"});
   CHECK_MESSAGE(outcome.status == 5, outcome.describe());
 }
 
@@ -120,17 +138,21 @@ TEST_CASE("root inside cannot reach what the cleaner restores, nor the host's sy
   if (!needs_root()) return;
   const std::string other = world().directory() + "/proc";
   const Outcome outcome = world().call(
-      {"unshare", "-m", "sh", "-c",
-       "mkdir -p $1 && mount -n -t proc p $1 && shift && exec \"$@\"", "sh", other, NETJAIL_BINARY, "run", "--profile", "internet", "--",
-       "sh", "-c", "ls -A /run/netjail; for f in /proc/sys/kernel/core_pattern " + other + "/sys/kernel/core_pattern /sys/kernel/mm/ksm/run; do "
-       "(echo x > $f) 2>/dev/null && echo written $f; done; ls /dev | sort | tr '\\n' ' '"});
-  CHECK_MESSAGE(outcome.out == "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ", outcome.describe());
+      {"unshare", "-m", "sh", "-c", "mkdir -p $1 && mount -n -t proc p $1 && shift && exec \"$@\"", "sh",
+       other, NETJAIL_BINARY, "run", "--profile", "internet", "--", "sh", "-c",
+       "ls -A /run/netjail; for f in /proc/sys/kernel/core_pattern " + other +
+           "/sys/kernel/core_pattern /sys/kernel/mm/ksm/run; do "
+           "(echo x > $f) 2>/dev/null && echo written $f; done; ls /dev | sort | tr '\\n' ' '"});
+  CHECK_MESSAGE(outcome.out == "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero ",
+                outcome.describe());
 }
 
 TEST_CASE("the cleaner outlives signals, and restores what was there") {
   if (!needs_root()) return;
   const Snapshot& before = world().untouched();
-  Process process = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; read line"}), .keep_input_open = true});
+  Process process = world().start(
+      {.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; read line"}),
+       .keep_input_open = true});
   REQUIRE(process.wait_for("ready"));
   for (const pid_t pid : descendants(process.pid()))
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::kill(pid, signal);
@@ -145,8 +167,10 @@ TEST_CASE("a tight caller: few descriptors, no core") {
   const Snapshot& before = world().untouched();
   const std::string netjail = NETJAIL_BINARY;
   for (int limit = 3; limit <= 24; ++limit) {
-    const Outcome outcome = world().call(
-        {"sh", "-c", "ulimit -n " + std::to_string(limit) + "; exec " + netjail + " run --profile internet -- " + kProbe + " echo 192.168.77.10 443"});
+    const Outcome outcome =
+        world().call({"sh", "-c",
+                      "ulimit -n " + std::to_string(limit) + "; exec " + netjail +
+                          " run --profile internet -- " + kProbe + " echo 192.168.77.10 443"});
     CHECK_MESSAGE(outcome.status != 0, outcome.describe());
     CHECK_MESSAGE(!outcome.timed_out, outcome.describe());
   }

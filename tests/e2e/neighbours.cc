@@ -29,13 +29,15 @@ std::string jail_address() {
   const auto at = routes.find(" dev nj");
   if (at == std::string::npos) return {};
   const auto start = routes.rfind('\n', at);
-  return routes.substr(start == std::string::npos ? 0 : start + 1, at - (start == std::string::npos ? 0 : start + 1));
+  return routes.substr(start == std::string::npos ? 0 : start + 1,
+                       at - (start == std::string::npos ? 0 : start + 1));
 }
 
 Process listener() {
-  Process process = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", kProbe, "listen", "0.0.0.0", "4000"}),
-                                   .keep_input_open = true,
-                                   .deadline = std::chrono::seconds(60)});
+  Process process = world().start(
+      {.argv = netjail_command({"run", "--profile", "internet", "--", kProbe, "listen", "0.0.0.0", "4000"}),
+       .keep_input_open = true,
+       .deadline = std::chrono::seconds(60)});
   REQUIRE_MESSAGE(process.wait_for("ready"), process.err());
   return process;
 }
@@ -55,7 +57,8 @@ TEST_CASE("a server in a jail is reached by nobody outside it") {
   REQUIRE(!address.empty());
   SUBCASE("not by the host") { CHECK_FALSE(world().probe({"tcp", address, "4000"}).ok()); }
   SUBCASE("not by another jail, even one that names its address") {
-    const Outcome other = world().netjail({"--profile", "internet", "--allow", address, "--", kProbe, "tcp", address, "4000"});
+    const Outcome other =
+        world().netjail({"--profile", "internet", "--allow", address, "--", kProbe, "tcp", address, "4000"});
     CHECK_MESSAGE(other.status == 1, other.describe());
     const Outcome any = world().netjail({"--profile", "internet", "--", kProbe, "tcp", address, "4000"});
     CHECK_MESSAGE(any.status == 1, any.describe());
@@ -70,7 +73,8 @@ TEST_CASE("an address that the host gets after the start is out of reach, too") 
   REQUIRE(world().probe({"tcp", "203.0.113.200", "22"}).ok());
   REQUIRE(world().call({"ip", "address", "del", "203.0.113.200/32", "dev", "lo"}).ok());
   Process shell = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c",
-                                                          "echo ready; read line; exec " + std::string(kProbe) + " tcp 203.0.113.200 22"}),
+                                                          "echo ready; read line; exec " +
+                                                              std::string(kProbe) + " tcp 203.0.113.200 22"}),
                                  .keep_input_open = true});
   REQUIRE(shell.wait_for("ready"));
   REQUIRE(world().call({"ip", "address", "add", "203.0.113.200/32", "dev", "lo"}).ok());
@@ -86,7 +90,8 @@ TEST_CASE("fifty at once work, and the last one out puts everything back") {
   const Snapshot& before = world().untouched();
   std::vector<Process> jails;
   for (int i = 0; i < 50; ++i)
-    jails.push_back(world().start({.argv = netjail_command({"run", "--profile", "internet", "--", kProbe, "echo", "198.51.100.10", "443"}),
+    jails.push_back(world().start({.argv = netjail_command({"run", "--profile", "internet", "--", kProbe,
+                                                            "echo", "198.51.100.10", "443"}),
                                    .deadline = std::chrono::seconds(120)}));
   for (Process& jail : jails) {
     const Outcome outcome = jail.wait();
@@ -99,7 +104,8 @@ TEST_CASE("fifty at once work, and the last one out puts everything back") {
 TEST_CASE("what flushes or deletes the host's tables cuts a jail off, it opens nothing") {
   if (!needs_root()) return;
   Process shell = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c",
-                                                          "echo ready; read line; " + std::string(kProbe) + " tcp 192.168.77.10 443; exec " +
+                                                          "echo ready; read line; " + std::string(kProbe) +
+                                                              " tcp 192.168.77.10 443; exec " +
                                                               std::string(kProbe) + " tcp 198.51.100.2 22"}),
                                  .keep_input_open = true});
   REQUIRE(shell.wait_for("ready"));

@@ -230,6 +230,8 @@ service = ["443/tcp"]
     CHECK(world().probe({"ping", address}).ok());
     const Outcome ping = jailed({"--profile", profile}, {"ping", address});
     CHECK_MESSAGE(ping.status == 1, ping.describe());
+    CHECK_MESSAGE(icmp_error(ping), ping.describe());  // silence is no refusal
+    CHECK_MESSAGE(at_once(ping), ping.describe());
   }
 }
 

@@ -50,7 +50,8 @@ TEST_CASE("Ctrl-C ends a program that takes no notice of it with 130, and no ear
 
 TEST_CASE("Ctrl-C reaches a program that handles it once, and its own status comes back") {
   if (!needs_root()) return;
-  Process process = world().start(in_jail({"sh", "-c", "trap 'echo got-it; exit 5' INT; echo ready; while :; do read x; done"}));
+  Process process = world().start(
+      in_jail({"sh", "-c", "trap 'echo got-it; exit 5' INT; echo ready; while :; do read x; done"}));
   REQUIRE(process.wait_for("ready"));
   REQUIRE(process.send(kInterrupt));
   const Outcome outcome = process.wait();
@@ -60,7 +61,8 @@ TEST_CASE("Ctrl-C reaches a program that handles it once, and its own status com
 
 TEST_CASE("Ctrl-Z stops the job for the shell outside, fg goes on with it") {
   if (!needs_root()) return;
-  Process shell = world().start({.argv = {"bash", "--norc", "-i"}, .keep_input_open = true, .terminal = true});
+  Process shell =
+      world().start({.argv = {"bash", "--norc", "-i"}, .keep_input_open = true, .terminal = true});
   REQUIRE(shell.send(netjail_text("sh -c 'echo rea\"\"dy; exec cat'\n")));
   REQUIRE_MESSAGE(shell.wait_for("ready\r"), shell.out());
   REQUIRE(shell.send(kSuspend));
@@ -93,7 +95,8 @@ TEST_CASE("a window that changes its size is told to the program") {
 
 TEST_CASE("an interactive shell inside has job control, and the terminal comes back") {
   if (!needs_root()) return;
-  Process shell = world().start({.argv = {"bash", "--norc", "-i"}, .keep_input_open = true, .terminal = true});
+  Process shell =
+      world().start({.argv = {"bash", "--norc", "-i"}, .keep_input_open = true, .terminal = true});
   REQUIRE(shell.send(netjail_text("bash --norc -i; echo status=$?\n")));
   REQUIRE(shell.send("echo jail=$NETJAIL\n"));
   REQUIRE_MESSAGE(shell.wait_for("jail=internet"), shell.out());
@@ -122,7 +125,8 @@ TEST_CASE("the supervisor dies with its terminal, and takes the program with it"
   const Snapshot& before = world().untouched();
   {
     // Ignores the hang-up, as nohup would: it must end all the same.
-    Process process = world().start(in_jail({"sh", "-c", "trap '' HUP; echo ready; while :; do sleep 60; done"}));
+    Process process =
+        world().start(in_jail({"sh", "-c", "trap '' HUP; echo ready; while :; do sleep 60; done"}));
     REQUIRE(process.wait_for("ready"));
     process.close_input();  // the master side: the terminal hangs up
     process.kill(SIGHUP);
@@ -135,8 +139,10 @@ TEST_CASE("the supervisor dies with its terminal, and takes the program with it"
 
 TEST_CASE("signals sent to netjail reach the program") {
   if (!needs_root()) return;
-  for (const auto& [signal, name] : {std::pair{SIGTERM, "TERM"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGQUIT, "QUIT"}}) {
-    const std::string script = std::string("trap 'echo got; exit 9' ") + name + "; echo ready; while :; do read -t 1 x; done";
+  for (const auto& [signal, name] :
+       {std::pair{SIGTERM, "TERM"}, {SIGUSR1, "USR1"}, {SIGUSR2, "USR2"}, {SIGQUIT, "QUIT"}}) {
+    const std::string script =
+        std::string("trap 'echo got; exit 9' ") + name + "; echo ready; while :; do read -t 1 x; done";
     Process process = world().start(in_jail({"bash", "-c", script}, false));
     REQUIRE(process.wait_for("ready"));
     process.kill(signal);
@@ -148,9 +154,10 @@ TEST_CASE("signals sent to netjail reach the program") {
 
 TEST_CASE("init reaps orphans, and reports the program alone") {
   if (!needs_root()) return;
-  const Outcome outcome = world().netjail(
-      {"--profile", "offline", "--", "sh", "-c",
-       "for i in 1 2 3 4 5 6 7 8; do (setsid sh -c 'exit 1' &) ; done; while ps -e -o stat= | grep -q Z; do :; done; echo clean; exit 4"});
+  const Outcome outcome =
+      world().netjail({"--profile", "offline", "--", "sh", "-c",
+                       "for i in 1 2 3 4 5 6 7 8; do (setsid sh -c 'exit 1' &) ; done; while ps -e -o stat= "
+                       "| grep -q Z; do :; done; echo clean; exit 4"});
   CHECK_MESSAGE(outcome.status == 4, outcome.describe());
   CHECK(outcome.out == "clean\n");
 }

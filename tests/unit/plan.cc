@@ -1,5 +1,5 @@
-// Policy -> plan. The first oracle of DESIGN.md section 8: for random policies and flows decide() and the evaluated
-// ruleset agree, in the verdict and in the rule that they name.
+// Policy -> plan. The first oracle of DESIGN.md section 8: for random policies and flows decide() and the
+// evaluated ruleset agree, in the verdict and in the rule that they name.
 #include "netjail/plan/plan.h"
 
 #include <doctest/doctest.h>
@@ -15,14 +15,17 @@ namespace {
 
 using Random = std::mt19937_64;
 
-std::size_t pick(Random& random, std::size_t below) { return std::uniform_int_distribution<std::size_t>(0, below - 1)(random); }
+std::size_t pick(Random& random, std::size_t below) {
+  return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
+}
 
 // Addresses that meet often: near prefixes, local ranges and documentation ranges.
 Ip random_ip(Random& random) {
-  static const std::vector<std::string> kBases{"10.0.0.0",    "10.255.255.255", "192.168.1.7",  "169.254.169.254", "198.51.100.0",
-                                               "203.0.113.9", "8.8.8.8",        "224.0.0.1",    "255.255.255.255", "127.0.0.1",
-                                               "172.16.0.1",  "2001:db8::",     "2001:db8::53", "fd00::1",         "fe80::1",
-                                               "ff02::1",     "2606:4700::1",   "64:ff9b::a00:1"};
+  static const std::vector<std::string> kBases{
+      "10.0.0.0",    "10.255.255.255", "192.168.1.7",   "169.254.169.254", "198.51.100.0",
+      "203.0.113.9", "8.8.8.8",        "224.0.0.1",     "255.255.255.255", "127.0.0.1",
+      "172.16.0.1",  "2001:db8::",     "2001:db8::53",  "fd00::1",         "fe80::1",
+      "ff02::1",     "2606:4700::1",   "64:ff9b::a00:1"};
   Ip ip = *parse_ip(kBases[pick(random, kBases.size())]);
   if (pick(random, 2) == 0) {
     auto& octet = ip.bytes[address_size(ip.family) - 1 - pick(random, 2)];
@@ -53,7 +56,8 @@ Destination random_destination(Random& random) {
     default: {
       to.kind = Destination::Kind::prefix;
       const Ip ip = random_ip(random);
-      to.prefix = make_prefix(ip, static_cast<int>(static_cast<std::size_t>(address_bits(ip.family)) - pick(random, 12)));
+      to.prefix = make_prefix(
+          ip, static_cast<int>(static_cast<std::size_t>(address_bits(ip.family)) - pick(random, 12)));
     }
   }
   return to;
@@ -160,7 +164,9 @@ TEST_CASE("only replies come in") {
   CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
 }
 
-TEST_CASE("an admitted flow passes by its mark, a spoofed source, an invalid or related packet of the jail does not") {
+TEST_CASE(
+    "an admitted flow passes by its mark, a spoofed source, an invalid or related packet of the jail does "
+    "not") {
   const nft::Ruleset ruleset = make_filter(make_policy(Profile{}));
   nft::Packet packet;
   packet.iif = kJailInterface;
@@ -213,7 +219,8 @@ TEST_CASE("packets: what is written is what is read") {
     const auto read = parse_packet(octets);
     REQUIRE(read.has_value());
     CHECK(*read == flow);
-    for (std::size_t size = 0; size < octets.size(); ++size) (void)parse_packet(std::span(octets).first(size));
+    for (std::size_t size = 0; size < octets.size(); ++size)
+      (void)parse_packet(std::span(octets).first(size));
   }
 }
 
@@ -273,7 +280,8 @@ TEST_CASE("root inside gets harmless /dev and /proc, an ordinary user keeps the 
   const auto has_devices = [&](std::uint32_t uid) {
     caller.uid = uid;
     const auto plan = make_plan(make_policy(Profile{}), host, caller);
-    return std::ranges::any_of(plan->child.mounts, [](const Mount& mount) { return std::holds_alternative<MountDevices>(mount); });
+    return std::ranges::any_of(
+        plan->child.mounts, [](const Mount& mount) { return std::holds_alternative<MountDevices>(mount); });
   };
   CHECK(has_devices(0));
   CHECK(!has_devices(1000));

@@ -1,7 +1,8 @@
 // Errors are values. Every function that can fail returns Result<T>; nobody below main() prints.
 //
-// An Error says what was tried, with its values ("cannot add route 0.0.0.0/0 via 10.9.9.9 in the jail"), the errno, the
-// kernel's own words (netlink extended ack) where there are any, and a hint: what the reader can do about it.
+// An Error says what was tried, with its values ("cannot add route 0.0.0.0/0 via 10.9.9.9 in the jail"), the
+// errno, the kernel's own words (netlink extended ack) where there are any, and a hint: what the reader can
+// do about it.
 #pragma once
 
 #include <expected>
@@ -35,15 +36,16 @@ std::string render_error(const Error& error);
 
 }  // namespace netjail
 
-// NJ_TRY(expr): return the Error of a failed Status or Result. NJ_TRY_AS(decl, expr): the same, else declare its value.
+// NJ_TRY(expr): return the Error of a failed Status or Result. NJ_TRY_AS(decl, expr): the same, else declare
+// its value.
 #define NJ_CONCAT_(a, b) a##b
 #define NJ_CONCAT(a, b) NJ_CONCAT_(a, b)
-#define NJ_TRY(expr)                                                                                  \
-  do {                                                                                                \
-    if (auto nj_status = (expr); !nj_status) return std::unexpected(std::move(nj_status).error());    \
+#define NJ_TRY(expr)                                                                               \
+  do {                                                                                             \
+    if (auto nj_status = (expr); !nj_status) return std::unexpected(std::move(nj_status).error()); \
   } while (false)
-#define NJ_TRY_AS(decl, expr)                                                                         \
-  auto NJ_CONCAT(nj_result_, __LINE__) = (expr);                                                      \
-  if (!NJ_CONCAT(nj_result_, __LINE__))                                                               \
-    return std::unexpected(std::move(NJ_CONCAT(nj_result_, __LINE__)).error());                       \
+#define NJ_TRY_AS(decl, expr)                                                   \
+  auto NJ_CONCAT(nj_result_, __LINE__) = (expr);                                \
+  if (!NJ_CONCAT(nj_result_, __LINE__))                                         \
+    return std::unexpected(std::move(NJ_CONCAT(nj_result_, __LINE__)).error()); \
   decl = std::move(*NJ_CONCAT(nj_result_, __LINE__))

@@ -21,7 +21,8 @@ std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t m
 std::string lower(std::string_view text);
 // The candidate nearest to `word` by edit distance, if near enough to be meant.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
-// `text` with every octet outside printable ASCII as \\xNN: safe for a terminal, whatever a stranger put into it.
+// `text` with every octet outside printable ASCII as \\xNN: safe for a terminal, whatever a stranger put into
+// it.
 std::string printable(std::string_view text);
 // As one word of a POSIX shell: bare when it needs no quotes, else in single quotes.
 std::string shell_quote(std::string_view text);

@@ -1,5 +1,5 @@
-// The command line: one table of commands and options, from which parsing, --help, the completions and the check of
-// netjail(1) come; one file per command.
+// The command line: one table of commands and options, from which parsing, --help, the completions and the
+// check of netjail(1) come; one file per command.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@
 namespace netjail {
 
 struct OptionInfo {
-  std::string name;     // without --
-  char letter = 0;      // 0: none
-  std::string value;    // placeholder in the help; empty: a switch
-  std::string help;     // one line
+  std::string name;   // without --
+  char letter = 0;    // 0: none
+  std::string value;  // placeholder in the help; empty: a switch
+  std::string help;   // one line
   bool repeated = false;
 };
 

@@ -1,8 +1,8 @@
 // Where plan meets kernel: Jail::apply makes a Plan real, supervise() runs the program, ~Jail undoes.
 //
-// What apply makes lives exactly as long as this process holds it: the namespaces are anonymous, the rules are in the
-// router's, the veths die with them. Only the host's table and sysctls outlive a SIGKILL; the cleaner (host_state.h)
-// puts them back when the last jail is gone.
+// What apply makes lives exactly as long as this process holds it: the namespaces are anonymous, the rules
+// are in the router's, the veths die with them. Only the host's table and sysctls outlive a SIGKILL; the
+// cleaner (host_state.h) puts them back when the last jail is gone.
 #pragma once
 
 #include <functional>
@@ -20,13 +20,14 @@ namespace netjail {
 Result<HostFacts> probe_host(const std::vector<Ip>& destinations);
 
 struct SuperviseOptions {
-  // Called for each refused flow or name as it happens, the first time it is seen. Empty: only the report has them.
+  // Called for each refused flow or name as it happens, the first time it is seen. Empty: only the report has
+  // them.
   std::function<void(const Refusal&)> on_refusal;
   std::function<void(const RefusedName&)> on_refused_name;
 };
 
-// The shared lock that every run with a way out holds for its whole life (host_state.h). Taken before probe_host: what
-// another run has switched on stays on while it is held.
+// The shared lock that every run with a way out holds for its whole life (host_state.h). Taken before
+// probe_host: what another run has switched on stays on while it is held.
 class HostLock {
  public:
   HostLock() = default;  // for a run without a way out
@@ -42,8 +43,8 @@ class HostLock {
 
 class Jail {
  public:
-  // Order: host lock, namespaces, rules loaded and read back, links, addresses, routes, resolver, proof, child ready.
-  // Needs: root. Any failure leaves nothing behind and the program has not started.
+  // Order: host lock, namespaces, rules loaded and read back, links, addresses, routes, resolver, proof,
+  // child ready. Needs: root. Any failure leaves nothing behind and the program has not started.
   static Result<Jail> apply(const Plan& plan, HostLock lock);
   Jail(Jail&&) noexcept;
   Jail& operator=(Jail&&) = delete;

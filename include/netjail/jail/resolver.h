@@ -1,12 +1,12 @@
-// The jail's resolver: answers DNS on a socket that was opened in the jail's loopback, asks the host's own resolvers over
-// sockets in the host's namespace. It runs on the supervisor's event loop.
+// The jail's resolver: answers DNS on a socket that was opened in the jail's loopback, asks the host's own
+// resolvers over sockets in the host's namespace. It runs on the supervisor's event loop.
 //
-// Each question gets an upstream socket, source port and id of its own; only an answer that comes from the asked server
-// with that id and the same question goes back. Messages are parsed with ldns before they are passed in either direction; what
-// does not parse, or is not a single question, is answered FORMERR or NOTIMP or dropped, never passed on. UDP answers
-// larger than the client announced are truncated (TC); TCP questions are asked upstream over TCP. Time-outs fail over
-// to the next server; when none answers: SERVFAIL. Everything is bounded: questions in flight, TCP connections,
-// their idle time, octets per message.
+// Each question gets an upstream socket, source port and id of its own; only an answer that comes from the
+// asked server with that id and the same question goes back. Messages are parsed with ldns before they are
+// passed in either direction; what does not parse, or is not a single question, is answered FORMERR or NOTIMP
+// or dropped, never passed on. UDP answers larger than the client announced are truncated (TC); TCP questions
+// are asked upstream over TCP. Time-outs fail over to the next server; when none answers: SERVFAIL.
+// Everything is bounded: questions in flight, TCP connections, their idle time, octets per message.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -35,8 +35,9 @@ std::vector<Upstream> parse_resolv_conf(std::string_view text);
 struct ResolverSettings {
   bool forward = true;  // false: every question is answered REFUSED and reported
   std::vector<Upstream> upstreams;
-  std::string resolv_conf = "/etc/resolv.conf";  // looked at again when its mtime changes; empty: upstreams are fixed
-  std::chrono::milliseconds try_timeout{2000};   // one server
+  std::string resolv_conf =
+      "/etc/resolv.conf";  // looked at again when its mtime changes; empty: upstreams are fixed
+  std::chrono::milliseconds try_timeout{2000};  // one server
   std::chrono::milliseconds total_timeout{8000};
   std::size_t max_in_flight = 512;
   std::size_t max_connections = 64;
@@ -49,9 +50,11 @@ struct ResolverCounts {
 
 class Resolver {
  public:
-  // `udp` is bound, `tcp` listens; both in the jail. `on_refused(name, type)` is called for questions that are refused.
-  static Result<std::unique_ptr<Resolver>> create(asio::io_context& loop, ResolverSettings settings, Fd udp, Fd tcp,
-                                                  std::function<void(const std::string&, std::uint16_t)> on_refused);
+  // `udp` is bound, `tcp` listens; both in the jail. `on_refused(name, type)` is called for questions that
+  // are refused.
+  static Result<std::unique_ptr<Resolver>> create(
+      asio::io_context& loop, ResolverSettings settings, Fd udp, Fd tcp,
+      std::function<void(const std::string&, std::uint16_t)> on_refused);
   virtual ~Resolver() = default;
   virtual const ResolverCounts& counts() const = 0;
   virtual void stop() = 0;  // closes every socket; pending work is cancelled

@@ -1,14 +1,15 @@
-// The jail's process: a first process that makes the jail's namespaces, gives up every privilege, starts the program and
-// is its init (pid 1 of the pid namespace): reaps, passes signals on, reports how the program ends.
+// The jail's process: a first process that makes the jail's namespaces, gives up every privilege, starts the
+// program and is its init (pid 1 of the pid namespace): reaps, passes signals on, reports how the program
+// ends.
 //
 //   supervisor ── clone(CLONE_NEWPID) ──> init ── fork ──> the program
 //        └────────── control socket ────────┘
 //
-// Between clone and exec only raw, async-signal-safe calls are made, from what Child::spawn prepared; a failure is
-// reported as {step, errno} over the control socket. init makes its network namespace, hands the sockets that it opened
-// there to the supervisor, mounts, drops everything, says "ready" and waits for go(). The program starts only after
-// go(); when the supervisor dies before or after, PR_SET_PDEATHSIG and the closed control socket end init and with it
-// everything in the pid namespace.
+// Between clone and exec only raw, async-signal-safe calls are made, from what Child::spawn prepared; a
+// failure is reported as {step, errno} over the control socket. init makes its network namespace, hands the
+// sockets that it opened there to the supervisor, mounts, drops everything, says "ready" and waits for go().
+// The program starts only after go(); when the supervisor dies before or after, PR_SET_PDEATHSIG and the
+// closed control socket end init and with it everything in the pid namespace.
 #pragma once
 
 #include <linux/filter.h>
@@ -41,7 +42,8 @@ struct ChildSpec {
   std::vector<gid_t> groups;
   std::vector<int> keep_fds;
   std::vector<MountStep> mounts;
-  int pin = -1;  // namespace file that MountStep::Kind::pin mounts out of reach, so that it lives as long as the jail
+  int pin = -1;  // namespace file that MountStep::Kind::pin mounts out of reach, so that it lives as long as
+                 // the jail
   std::vector<sock_filter> seccomp;
   bool listen = false;       // open the resolver's sockets on 127.0.0.1:53
   bool new_session = false;  // no controlling terminal: setsid(2)
@@ -49,12 +51,12 @@ struct ChildSpec {
 
 // Opened by init inside the jail's network namespace; they keep it.
 struct JailSockets {
-  Fd netns;      // the namespace itself
-  Fd route;      // NETLINK_ROUTE
-  Fd raw;        // IPPROTO_RAW, IPv4, header included
-  Fd raw_ipv6;   // the same for IPv6; invalid on a host without IPv6
-  Fd udp;        // 127.0.0.1:53, if asked for
-  Fd tcp;        // listening there
+  Fd netns;     // the namespace itself
+  Fd route;     // NETLINK_ROUTE
+  Fd raw;       // IPPROTO_RAW, IPv4, header included
+  Fd raw_ipv6;  // the same for IPv6; invalid on a host without IPv6
+  Fd udp;       // 127.0.0.1:53, if asked for
+  Fd tcp;       // listening there
 };
 
 struct ChildEvent {
@@ -97,8 +99,8 @@ class Child {
   bool reaped_ = false;
 };
 
-// Runs `open` in a new network namespace, in a helper that shares this process's memory and descriptors (vfork
-// semantics), so that what it opens stays open here. No other code enters the router's namespace.
+// Runs `open` in a new network namespace, in a helper that shares this process's memory and descriptors
+// (vfork semantics), so that what it opens stays open here. No other code enters the router's namespace.
 Status in_new_netns(void (*open)(void*), void* argument);
 
 }  // namespace netjail

@@ -1,8 +1,10 @@
-// Links, addresses and routes: rtnetlink(7) messages appended to a MessageBuffer, and the few look-ups netjail needs.
+// Links, addresses and routes: rtnetlink(7) messages appended to a MessageBuffer, and the few look-ups
+// netjail needs.
 //
-// Every veth is a point-to-point link without neighbour discovery: both ends have one MAC address and IFF_NOARP, so
-// that a frame addressed to "the other end" carries the address of either. No ARP, no neighbour messages, nothing
-// to spoof, no gateway address. One queue each: the default of one per CPU costs two RCU grace periods.
+// Every veth is a point-to-point link without neighbour discovery: both ends have one MAC address and
+// IFF_NOARP, so that a frame addressed to "the other end" carries the address of either. No ARP, no neighbour
+// messages, nothing to spoof, no gateway address. One queue each: the default of one per CPU costs two RCU
+// grace periods.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,7 @@ namespace netjail {
 struct Veth {
   std::string name;  // end in the socket's namespace, created up
   std::uint32_t index = 0;
-  std::string peer_name;  // end in `peer_netns`, created down
+  std::string peer_name;         // end in `peer_netns`, created down
   std::uint32_t peer_index = 0;  // 0: the kernel chooses
   int peer_netns = -1;
   std::uint32_t mtu = 1500;
@@ -40,19 +42,20 @@ struct LinkInfo {
 Result<LinkInfo> find_link(Netlink& route, const std::string& name);
 Result<LinkInfo> find_link(Netlink& route, std::uint32_t index);
 
-// Waits until packets can leave through these links. Of a veth pair the end that was opened first gets its queue from the
-// kernel's linkwatch work, some time later; until then what is sent through it is dropped in silence
-// (net/core/link_watch.c). Since Linux 6.8 the question itself brings the work forward.
+// Waits until packets can leave through these links. Of a veth pair the end that was opened first gets its
+// queue from the kernel's linkwatch work, some time later; until then what is sent through it is dropped in
+// silence (net/core/link_watch.c). Since Linux 6.8 the question itself brings the work forward.
 Status wait_operational(Netlink& route, const std::vector<std::uint32_t>& indices);
 
 // The entry of the routing tables that a packet would match.
 struct RouteInfo {
-  std::uint32_t index = 0;   // outgoing link, 0: none
-  std::uint8_t length = 0;   // prefix length of the entry
-  bool local = false;        // an address of this host
+  std::uint32_t index = 0;  // outgoing link, 0: none
+  std::uint8_t length = 0;  // prefix length of the entry
+  bool local = false;       // an address of this host
 };
 // One for each destination; nothing where there is no way.
-Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route, const std::vector<Ip>& destinations);
+Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,
+                                                          const std::vector<Ip>& destinations);
 
 // Every address of the socket's namespace.
 Result<std::vector<Ip>> list_addresses(Netlink& route);

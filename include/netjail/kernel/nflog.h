@@ -17,9 +17,10 @@ class LogReader {
   static Result<LogReader> create(Fd socket, std::uint16_t group, std::uint32_t snaplen);
 
   int fd() const { return netlink_.fd(); }
-  // Reads at most `most` packets without waiting; `visit(prefix, octets from the network header on)`. Returns how many.
-  // What the socket's buffer could not hold is lost here; the rules' counters have it.
-  std::size_t read(std::size_t most, const std::function<void(const std::string&, std::span<const std::byte>)>& visit);
+  // Reads at most `most` packets without waiting; `visit(prefix, octets from the network header on)`. Returns
+  // how many. What the socket's buffer could not hold is lost here; the rules' counters have it.
+  std::size_t read(std::size_t most,
+                   const std::function<void(const std::string&, std::span<const std::byte>)>& visit);
 
  private:
   explicit LogReader(Netlink netlink) : netlink_(std::move(netlink)), buffer_(kBuffer) {}

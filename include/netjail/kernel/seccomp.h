@@ -1,5 +1,6 @@
-// The seccomp filter of the jail: which socket families exist, and the system calls that lead around a packet filter.
-// Compiled by libseccomp into classic BPF, a value; installed with seccomp(2) as the last step before exec.
+// The seccomp filter of the jail: which socket families exist, and the system calls that lead around a packet
+// filter. Compiled by libseccomp into classic BPF, a value; installed with seccomp(2) as the last step before
+// exec.
 #pragma once
 
 #include <linux/filter.h>

@@ -12,7 +12,8 @@
 namespace netjail {
 
 // IANA protocol numbers by the names people use.
-inline constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kDccp = 33, kIcmp6 = 58, kSctp = 132, kUdpLite = 136;
+inline constexpr std::uint8_t kIcmp = 1, kTcp = 6, kUdp = 17, kDccp = 33, kIcmp6 = 58, kSctp = 132,
+                              kUdpLite = 136;
 
 // Protocols whose header begins with source and destination port: TCP, UDP, DCCP, SCTP, UDP-Lite.
 bool has_ports(std::uint8_t protocol);
@@ -26,8 +27,8 @@ struct PortRange {
   auto operator<=>(const PortRange&) const = default;
 };
 
-// One selector of the transport: every protocol, one protocol, one protocol with ports, one type of ICMP. A flow
-// matches when every member that has a value agrees.
+// One selector of the transport: every protocol, one protocol, one protocol with ports, one type of ICMP. A
+// flow matches when every member that has a value agrees.
 struct Service {
   std::optional<std::uint8_t> protocol;   // none: every protocol
   std::optional<PortRange> ports;         // only with a protocol that has ports
@@ -40,8 +41,8 @@ std::string to_string(const Service& service);
 struct Flow {
   Ip destination;
   std::uint8_t protocol = kTcp;
-  std::uint16_t port = 0;       // destination port; 0 for protocols without ports
-  std::uint8_t icmp_type = 0;   // ICMP and ICMPv6 only
+  std::uint16_t port = 0;      // destination port; 0 for protocols without ports
+  std::uint8_t icmp_type = 0;  // ICMP and ICMPv6 only
   auto operator<=>(const Flow&) const = default;
 };
 // "198.51.100.7:443/tcp", "[2001:db8::1]:53/udp", "198.51.100.7 icmp type 8", "198.51.100.7 protocol 47".

@@ -19,7 +19,8 @@ inline constexpr std::array kFamilies{Family::ipv4, Family::ipv6};
 constexpr std::size_t address_size(Family family) { return family == Family::ipv4 ? 4 : 16; }
 constexpr int address_bits(Family family) { return family == Family::ipv4 ? 32 : 128; }
 
-// Network byte order in the first address_size(family) octets, the others zero. Ordered by family, then by value.
+// Network byte order in the first address_size(family) octets, the others zero. Ordered by family, then by
+// value.
 struct Ip {
   Family family = Family::ipv4;
   std::array<std::uint8_t, 16> bytes{};
@@ -45,7 +46,7 @@ struct Prefix {
 
 // "10.0.0.0/8" or a bare address (full length). Host bits must be zero: nothing for "10.0.0.1/8".
 std::optional<Prefix> parse_prefix(std::string_view text);
-std::string to_string(const Prefix& prefix);  // a full-length prefix prints as the bare address
+std::string to_string(const Prefix& prefix);   // a full-length prefix prints as the bare address
 Prefix make_prefix(const Ip& ip, int length);  // host bits cleared
 bool contains(const Prefix& outer, const Ip& ip);
 bool contains(const Prefix& outer, const Prefix& inner);
@@ -83,10 +84,12 @@ class AddressSet {
 };
 
 // Ranges that are never reached through "internet" or "any": private, shared, link-local, loopback, metadata,
-// multicast, reserved, ULA, and the IPv4 ones among them inside IPv4-mapped, NAT64 and 6to4 addresses. Source: the IANA
-// special-purpose registries (RFC 6890). The documentation ranges (RFC 5737, RFC 3849) are not local.
+// multicast, reserved, ULA, and the IPv4 ones among them inside IPv4-mapped, NAT64 and 6to4 addresses.
+// Source: the IANA special-purpose registries (RFC 6890). The documentation ranges (RFC 5737, RFC 3849) are
+// not local.
 const AddressSet& local_addresses();
-// Addresses no router can forward to: multicast, broadcast, unspecified, loopback, IPv6 link-local. A part of the local ones.
+// Addresses no router can forward to: multicast, broadcast, unspecified, loopback, IPv6 link-local. A part of
+// the local ones.
 const AddressSet& unroutable_addresses();
 
 }  // namespace netjail

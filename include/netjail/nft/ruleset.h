@@ -1,8 +1,9 @@
 // A packet filter as a value: tables, sets, chains, rules of nf_tables as closed variants. Pure.
 //
-// Three consumers that cannot disagree silently: render_nft (text for `nft -f`), evaluate (what a packet meets), and
-// kernel/nft (libnftnl messages). Names follow nft(8). Only what netjail uses is here; a new match or statement must be
-// added to all three and to the encoding test, which compares our bytecode with what nft(8) makes of our text.
+// Three consumers that cannot disagree silently: render_nft (text for `nft -f`), evaluate (what a packet
+// meets), and kernel/nft (libnftnl messages). Names follow nft(8). Only what netjail uses is here; a new
+// match or statement must be added to all three and to the encoding test, which compares our bytecode with
+// what nft(8) makes of our text.
 #pragma once
 
 #include <cstdint>
@@ -36,41 +37,120 @@ struct CounterObject {
   bool operator==(const CounterObject&) const = default;
 };
 
-// ---- matches -------------------------------------------------------------------------------------------------------
-struct IifName { std::string name; bool negated = false; bool operator==(const IifName&) const = default; };  // "nj*": prefix match
-struct OifName { std::string name; bool negated = false; bool operator==(const OifName&) const = default; };
-struct NfProto { Family family; bool operator==(const NfProto&) const = default; };  // meta nfproto
-struct L4Proto { std::uint8_t protocol; bool operator==(const L4Proto&) const = default; };  // meta l4proto
-struct DaddrIn { Family family; std::string set; bool operator==(const DaddrIn&) const = default; };  // ip daddr @set; needs NfProto before it
-struct DportIn { std::string set; bool operator==(const DportIn&) const = default; };  // th dport @set; needs L4Proto before it
-struct Dport { std::uint16_t port; bool operator==(const Dport&) const = default; };  // th dport N
-struct IcmpType { Family family; std::uint8_t type; bool operator==(const IcmpType&) const = default; };  // icmp type N / icmpv6 type N; needs L4Proto
+// ---- matches
+// -------------------------------------------------------------------------------------------------------
+struct IifName {
+  std::string name;
+  bool negated = false;
+  bool operator==(const IifName&) const = default;
+};  // "nj*": prefix match
+struct OifName {
+  std::string name;
+  bool negated = false;
+  bool operator==(const OifName&) const = default;
+};
+struct NfProto {
+  Family family;
+  bool operator==(const NfProto&) const = default;
+};  // meta nfproto
+struct L4Proto {
+  std::uint8_t protocol;
+  bool operator==(const L4Proto&) const = default;
+};  // meta l4proto
+struct DaddrIn {
+  Family family;
+  std::string set;
+  bool operator==(const DaddrIn&) const = default;
+};  // ip daddr @set; needs NfProto before it
+struct DportIn {
+  std::string set;
+  bool operator==(const DportIn&) const = default;
+};  // th dport @set; needs L4Proto before it
+struct Dport {
+  std::uint16_t port;
+  bool operator==(const Dport&) const = default;
+};  // th dport N
+struct IcmpType {
+  Family family;
+  std::uint8_t type;
+  bool operator==(const IcmpType&) const = default;
+};  // icmp type N / icmpv6 type N; needs L4Proto
 // ct state, any of the bits
 inline constexpr std::uint32_t kInvalid = 1, kEstablished = 2, kRelated = 4, kNew = 8, kUntracked = 64;
-struct CtState { std::uint32_t bits; bool operator==(const CtState&) const = default; };
-struct CtDirection { bool reply; bool operator==(const CtDirection&) const = default; };
-struct CtMark { std::uint32_t mark; bool operator==(const CtMark&) const = default; };
-struct CtStatusDnat { bool operator==(const CtStatusDnat&) const = default; };  // ct status dnat
-// fib saddr . iif oif missing: no route back to the source through the interface it came from (a spoofed source)
-struct FibSpoofed { bool operator==(const FibSpoofed&) const = default; };
+struct CtState {
+  std::uint32_t bits;
+  bool operator==(const CtState&) const = default;
+};
+struct CtDirection {
+  bool reply;
+  bool operator==(const CtDirection&) const = default;
+};
+struct CtMark {
+  std::uint32_t mark;
+  bool operator==(const CtMark&) const = default;
+};
+struct CtStatusDnat {
+  bool operator==(const CtStatusDnat&) const = default;
+};  // ct status dnat
+// fib saddr . iif oif missing: no route back to the source through the interface it came from (a spoofed
+// source)
+struct FibSpoofed {
+  bool operator==(const FibSpoofed&) const = default;
+};
 
-// ---- statements ----------------------------------------------------------------------------------------------------
-struct Counter { std::string name; bool operator==(const Counter&) const = default; };  // counter name "x"
-struct Limit { std::uint32_t per_second; std::uint32_t burst; bool operator==(const Limit&) const = default; };  // limit rate N/second burst M packets
-struct Log { std::uint16_t group; std::string prefix; std::uint32_t snaplen; bool operator==(const Log&) const = default; };  // log prefix "x" group N snaplen M
-struct SetCtMark { std::uint32_t mark; bool operator==(const SetCtMark&) const = default; };
-struct Masquerade { bool fully_random = true; bool operator==(const Masquerade&) const = default; };
-struct RejectTcpReset { bool operator==(const RejectTcpReset&) const = default; };      // reject with tcp reset
-struct RejectAdmin { bool operator==(const RejectAdmin&) const = default; };            // reject with icmpx admin-prohibited
-struct Accept { bool operator==(const Accept&) const = default; };
-struct Drop { bool operator==(const Drop&) const = default; };
-struct Return { bool operator==(const Return&) const = default; };
-struct Jump { std::string chain; bool operator==(const Jump&) const = default; };
-struct Goto { std::string chain; bool operator==(const Goto&) const = default; };
+// ---- statements
+// ----------------------------------------------------------------------------------------------------
+struct Counter {
+  std::string name;
+  bool operator==(const Counter&) const = default;
+};  // counter name "x"
+struct Limit {
+  std::uint32_t per_second;
+  std::uint32_t burst;
+  bool operator==(const Limit&) const = default;
+};  // limit rate N/second burst M packets
+struct Log {
+  std::uint16_t group;
+  std::string prefix;
+  std::uint32_t snaplen;
+  bool operator==(const Log&) const = default;
+};  // log prefix "x" group N snaplen M
+struct SetCtMark {
+  std::uint32_t mark;
+  bool operator==(const SetCtMark&) const = default;
+};
+struct Masquerade {
+  bool fully_random = true;
+  bool operator==(const Masquerade&) const = default;
+};
+struct RejectTcpReset {
+  bool operator==(const RejectTcpReset&) const = default;
+};  // reject with tcp reset
+struct RejectAdmin {
+  bool operator==(const RejectAdmin&) const = default;
+};  // reject with icmpx admin-prohibited
+struct Accept {
+  bool operator==(const Accept&) const = default;
+};
+struct Drop {
+  bool operator==(const Drop&) const = default;
+};
+struct Return {
+  bool operator==(const Return&) const = default;
+};
+struct Jump {
+  std::string chain;
+  bool operator==(const Jump&) const = default;
+};
+struct Goto {
+  std::string chain;
+  bool operator==(const Goto&) const = default;
+};
 
-using Expression = std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType, CtState, CtDirection,
-                                CtMark, CtStatusDnat, FibSpoofed, Counter, Limit, Log, SetCtMark, Masquerade, RejectTcpReset,
-                                RejectAdmin, Accept, Drop, Return, Jump, Goto>;
+using Expression =
+    std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType, CtState, CtDirection,
+                 CtMark, CtStatusDnat, FibSpoofed, Counter, Limit, Log, SetCtMark, Masquerade, RejectTcpReset,
+                 RejectAdmin, Accept, Drop, Return, Jump, Goto>;
 
 struct Rule {
   std::vector<Expression> expressions;
@@ -123,8 +203,8 @@ struct Evaluation {
   std::vector<std::string> logs;      // log prefixes, in order
   std::uint32_t ct_mark = 0;          // mark after
 };
-// The walk of `packet` through the base chains of `hooks` in order (within a hook by priority); stops at the first drop
-// or reject. Limits never run out here.
+// The walk of `packet` through the base chains of `hooks` in order (within a hook by priority); stops at the
+// first drop or reject. Limits never run out here.
 Evaluation evaluate(const Ruleset& ruleset, const Packet& packet, const std::vector<Hook>& hooks);
 
 }  // namespace netjail::nft

@@ -1,4 +1,5 @@
-// An owned file descriptor, and the few file operations that everybody needs. All descriptors are close-on-exec.
+// An owned file descriptor, and the few file operations that everybody needs. All descriptors are
+// close-on-exec.
 #pragma once
 
 #include <string>
@@ -39,5 +40,9 @@ Result<std::string> read_file(const std::string& path, std::size_t limit = 16u <
 // Writes to an existing file in one write(2), as procfs wants it.
 Status write_file(const std::string& path, std::string_view text);
 Status write_all(int fd, std::string_view text);
+
+// Some tens of microseconds asleep, for work of the kernel that has no event to wait for: its worker may be
+// bound to this very CPU, so that spinning would keep it from being done.
+void pause_briefly();
 
 }  // namespace netjail

@@ -1,9 +1,9 @@
-// The plan: everything netjail is about to do, as one value. Pure: made from a policy, what was read of the host and what
-// the caller asked for; no system call, clock or environment.
+// The plan: everything netjail is about to do, as one value. Pure: made from a policy, what was read of the
+// host and what the caller asked for; no system call, clock or environment.
 //
-// Three consumers that cannot disagree silently: render (people, nft, JSON), nft::evaluate (tests, `explain`),
-// Jail::apply (the kernel). What only the kernel can know, the address that this run gets out of the pool, is not in
-// it: no rule names it.
+// Three consumers that cannot disagree silently: render (people, nft, JSON), nft::evaluate (tests,
+// `explain`), Jail::apply (the kernel). What only the kernel can know, the address that this run gets out of
+// the pool, is not in it: no rule names it.
 //
 //   host netns            router netns                    jail netns
 //   njPID  <── veth ──>  uplink   FORWARD filter   jail <── veth ──> eth0, lo
@@ -20,15 +20,17 @@
 
 namespace netjail {
 
-inline constexpr std::string_view kTable = "netjail";           // table inet netjail, in the router and in the host
+inline constexpr std::string_view kTable = "netjail";  // table inet netjail, in the router and in the host
 inline constexpr std::string_view kJailInterface = "jail";      // router's end towards the jail
 inline constexpr std::string_view kUplinkInterface = "uplink";  // router's end towards the host
-inline constexpr std::string_view kHostInterfacePrefix = "nj";  // host's end: nj<pid>; no shipped .network file matches
+inline constexpr std::string_view kHostInterfacePrefix =
+    "nj";  // host's end: nj<pid>; no shipped .network file matches
 // Conntrack mark of a flow that this generation of the policy admitted ("nj", generation 1).
 inline constexpr std::uint32_t kGenerationMark = 0x6e6a0001;
 inline constexpr std::uint16_t kLogGroup = 1;
 
-// ---- what was read of the host (probe_host fills it; tests make their own) ------------------------------------------
+// ---- what was read of the host (probe_host fills it; tests make their own)
+// ------------------------------------------
 struct HostUplink {
   Family family = Family::ipv4;
   std::string interface;
@@ -36,32 +38,34 @@ struct HostUplink {
   int accept_ra = 0;        // IPv6: the host takes router advertisements on it
   bool operator==(const HostUplink&) const = default;
 };
-// A file system of the kernel's (proc, sysfs, cgroup, devtmpfs, ...) mounted somewhere else than at /proc, /sys and /dev.
+// A file system of the kernel's (proc, sysfs, cgroup, devtmpfs, ...) mounted somewhere else than at /proc,
+// /sys and /dev.
 struct KernelMount {
   std::string target;
   bool devices = false;  // devtmpfs
   bool operator==(const KernelMount&) const = default;
 };
 struct HostFacts {
-  bool privileged = false;                // may make network namespaces and host rules
-  AddressSet addresses;                   // the host's own
-  std::vector<HostUplink> uplinks;        // interfaces through which something that the policy opens is reached
-  std::uint32_t mtu = 1500;               // the smallest of the uplinks'
-  bool ipv6 = true;                       // the host has IPv6 at all
-  bool ipv6_force_forwarding = false;     // per-interface IPv6 forwarding exists (Linux 6.17)
-  bool ipv6_all_forwarding = false;       // net.ipv6.conf.all.forwarding was on
-  std::vector<std::string> search;        // search domains and options of the host's resolv.conf
+  bool privileged = false;             // may make network namespaces and host rules
+  AddressSet addresses;                // the host's own
+  std::vector<HostUplink> uplinks;     // interfaces through which something that the policy opens is reached
+  std::uint32_t mtu = 1500;            // the smallest of the uplinks'
+  bool ipv6 = true;                    // the host has IPv6 at all
+  bool ipv6_force_forwarding = false;  // per-interface IPv6 forwarding exists (Linux 6.17)
+  bool ipv6_all_forwarding = false;    // net.ipv6.conf.all.forwarding was on
+  std::vector<std::string> search;     // search domains and options of the host's resolv.conf
   std::vector<std::string> resolv_options;
-  bool has_resolver = false;              // resolv.conf names a server
-  std::string resolv_conf_target;         // where /etc/resolv.conf really is; empty: none
-  std::string nsswitch;                   // text of /etc/nsswitch.conf; empty: none
-  bool nscd_socket = false;               // /run/nscd exists
-  bool cgroup_mount = false;              // /sys/fs/cgroup is mounted
+  bool has_resolver = false;               // resolv.conf names a server
+  std::string resolv_conf_target;          // where /etc/resolv.conf really is; empty: none
+  std::string nsswitch;                    // text of /etc/nsswitch.conf; empty: none
+  bool nscd_socket = false;                // /run/nscd exists
+  bool cgroup_mount = false;               // /sys/fs/cgroup is mounted
   std::vector<KernelMount> kernel_mounts;  // root inside could write there
   bool operator==(const HostFacts&) const = default;
 };
 
-// ---- what the caller asked for -------------------------------------------------------------------------------------
+// ---- what the caller asked for
+// -------------------------------------------------------------------------------------
 struct Caller {
   std::vector<std::string> command;
   std::string cwd;
@@ -73,7 +77,8 @@ struct Caller {
   bool operator==(const Caller&) const = default;
 };
 
-// ---- the plan ------------------------------------------------------------------------------------------------------
+// ---- the plan
+// ------------------------------------------------------------------------------------------------------
 struct RouterPlan {
   nft::Ruleset ruleset;
   bool operator==(const RouterPlan&) const = default;
@@ -91,8 +96,8 @@ struct UplinkPlan {
   Kind kind = Kind::none;
   std::uint32_t mtu = 1500;
   bool ipv6 = true;
-  nft::Ruleset host_table;            // the constant one; names no jail
-  std::vector<nft::Ruleset> guards;   // one per interface and family on which netjail switches forwarding on
+  nft::Ruleset host_table;             // the constant one; names no jail
+  std::vector<nft::Ruleset> guards;    // one per interface and family on which netjail switches forwarding on
   std::vector<SysctlSetting> sysctls;  // of the host, shared by all jails
   std::vector<SysctlSetting> link_sysctls;  // of the jail's own veth; "%s" stands for its name
   // Where the jail's addresses come from, in order of trial; the kernel's routing table is the allocator.
@@ -102,14 +107,33 @@ struct UplinkPlan {
 };
 
 // What is mounted in the jail's mount namespace, in order.
-struct MountProc { bool operator==(const MountProc&) const = default; };
-struct MountSysfs { bool operator==(const MountSysfs&) const = default; };
-struct MountDevices { bool operator==(const MountDevices&) const = default; };  // private /dev: only harmless nodes
-struct MountFile { std::string target; std::string text; bool operator==(const MountFile&) const = default; };
-struct MountEmpty { std::string target; bool operator==(const MountEmpty&) const = default; };      // covered by an empty tmpfs
-struct MountReadOnly { std::string target; bool operator==(const MountReadOnly&) const = default; };  // bound on itself
-struct MountCgroup { bool operator==(const MountCgroup&) const = default; };  // the host's /sys/fs/cgroup, read-only
-using Mount = std::variant<MountProc, MountSysfs, MountDevices, MountFile, MountEmpty, MountReadOnly, MountCgroup>;
+struct MountProc {
+  bool operator==(const MountProc&) const = default;
+};
+struct MountSysfs {
+  bool operator==(const MountSysfs&) const = default;
+};
+struct MountDevices {
+  bool operator==(const MountDevices&) const = default;
+};  // private /dev: only harmless nodes
+struct MountFile {
+  std::string target;
+  std::string text;
+  bool operator==(const MountFile&) const = default;
+};
+struct MountEmpty {
+  std::string target;
+  bool operator==(const MountEmpty&) const = default;
+};  // covered by an empty tmpfs
+struct MountReadOnly {
+  std::string target;
+  bool operator==(const MountReadOnly&) const = default;
+};  // bound on itself
+struct MountCgroup {
+  bool operator==(const MountCgroup&) const = default;
+};  // the host's /sys/fs/cgroup, read-only
+using Mount =
+    std::variant<MountProc, MountSysfs, MountDevices, MountFile, MountEmpty, MountReadOnly, MountCgroup>;
 
 struct ChildPlan {
   std::vector<std::string> command;
@@ -131,8 +155,8 @@ struct ResolverPlan {
   bool operator==(const ResolverPlan&) const = default;
 };
 
-// One packet of the proof before exec: sent from inside the jail, it must bump `counter`. An allowed one has a TTL that
-// ends in the host: it is counted and dies before it leaves the machine.
+// One packet of the proof before exec: sent from inside the jail, it must bump `counter`. An allowed one has
+// a TTL that ends in the host: it is counted and dies before it leaves the machine.
 struct ProofPacket {
   Flow flow;
   bool allowed = false;
@@ -152,10 +176,12 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
-// Fails when the plan cannot be made: uplink asked for that the host has not, no command, a dropped privilege.
+// Fails when the plan cannot be made: uplink asked for that the host has not, no command, a dropped
+// privilege.
 Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& caller);
 
-// The router's ruleset for a policy. The counter and log prefix of every verdict is the id of the rule that decides.
+// The router's ruleset for a policy. The counter and log prefix of every verdict is the id of the rule that
+// decides.
 nft::Ruleset make_filter(const Policy& policy);
 // Name of the counter that the flows of a rule bump.
 std::string counter_name(std::string_view rule_id);
@@ -167,7 +193,8 @@ std::string render_plan_text(const Plan& plan);
 std::string render_plan_nft(const Plan& plan);
 std::string render_plan_json(const Plan& plan);
 
-// Addresses whose routes decide which interfaces of the host are uplinks: one inside each thing that the policy opens.
+// Addresses whose routes decide which interfaces of the host are uplinks: one inside each thing that the
+// policy opens.
 std::vector<Ip> route_probes(const Policy& policy);
 
 }  // namespace netjail

@@ -1,5 +1,5 @@
-// The policy: who may talk to whom, with every default filled in. decide() is the reference oracle: the packet filter, its
-// text and the live kernel must agree with it.
+// The policy: who may talk to whom, with every default filled in. decide() is the reference oracle: the
+// packet filter, its text and the live kernel must agree with it.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace netjail {
 
-// One rule as it is meant. `id` is stable within a policy ("allow-1", "deny-2", in the order written) and names the
-// rule in the packet filter, counters, log and report.
+// One rule as it is meant. `id` is stable within a policy ("allow-1", "deny-2", in the order written) and
+// names the rule in the packet filter, counters, log and report.
 struct Rule {
   std::string id;
   Action action = Action::allow;
@@ -56,7 +56,8 @@ struct Verdict {
   std::string rule;  // id of the deciding rule
   bool operator==(const Verdict&) const = default;
 };
-// Deny beats allow; order does not matter to the action. The rule named is the first written one that decides.
+// Deny beats allow; order does not matter to the action. The rule named is the first written one that
+// decides.
 Verdict decide(const Policy& policy, const Flow& flow);
 const Rule* find_rule(const Policy& policy, std::string_view id);
 // A sentence for people: "no rule allows it", "rule deny-1 (to 203.0.113.0/24, profile.toml:7)".

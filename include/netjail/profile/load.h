@@ -1,4 +1,5 @@
-// Finding profiles on disk and merging them with what they extend. The only part of the module that reads files.
+// Finding profiles on disk and merging them with what they extend. The only part of the module that reads
+// files.
 #pragma once
 
 #include <string>
@@ -14,8 +15,9 @@ struct SearchPath {
   std::vector<std::string> folders;
 };
 // `config_home` is $XDG_CONFIG_HOME or $HOME/.config of the caller; empty or relative: left out.
-// The shipped folder is $NETJAIL_DATADIR-at-build; before it, relative to `executable`, `../share/netjail/profiles` of a
-// program in bin or sbin, else `../../../profiles` (a build tree), so that an uninstalled binary finds its own profiles.
+// The shipped folder is $NETJAIL_DATADIR-at-build; before it, relative to `executable`,
+// `../share/netjail/profiles` of a program in bin or sbin, else `../../../profiles` (a build tree), so that
+// an uninstalled binary finds its own profiles.
 SearchPath make_search_path(const std::string& config_home, const std::string& executable);
 
 // What a load can fail with: mistakes in the text (all of them) or a file that cannot be found or read.
@@ -28,10 +30,11 @@ struct LoadedProfile {
   std::vector<std::string> files;  // every file read, in order, for `profiles` and `plan`
 };
 
-// `argument` as DESIGN.md section 4: with a '/' or ending in .toml and existing here: a path; else a name in the search path.
-// Merged over each file that is read: NAME.local.toml beside it, and, for one found by name, in the nearer folders of the
-// search path, the nearest last, so that a user adds to a shipped profile without a copy. `extends` looks beside the file
-// first; a file reached twice counts once. What stands there and cannot be read is a failure, never passed over.
+// `argument` as DESIGN.md section 4: with a '/' or ending in .toml and existing here: a path; else a name in
+// the search path. Merged over each file that is read: NAME.local.toml beside it, and, for one found by name,
+// in the nearer folders of the search path, the nearest last, so that a user adds to a shipped profile
+// without a copy. `extends` looks beside the file first; a file reached twice counts once. What stands there
+// and cannot be read is a failure, never passed over.
 std::expected<LoadedProfile, LoadFailure> load_profile(const std::string& argument, const SearchPath& path,
                                                        const ServiceTable& services);
 // The profile named like the program (basename of argv[0]), else "default".
@@ -44,7 +47,8 @@ struct ProfileEntry {
   std::string description;  // or why it does not parse
   bool valid = true;
 };
-// Every profile in the search path, sorted by name; one that is hidden by a nearer one of that name is left out.
+// Every profile in the search path, sorted by name; one that is hidden by a nearer one of that name is left
+// out.
 std::vector<ProfileEntry> list_profiles(const SearchPath& path, const ServiceTable& services);
 
 }  // namespace netjail

@@ -1,10 +1,11 @@
-// The profile: what the user wrote, typed, with positions. Reading is pure: text in, profile or diagnostics out.
+// The profile: what the user wrote, typed, with positions. Reading is pure: text in, profile or diagnostics
+// out.
 //
 //   text    = read_file(path)
 //   profile = parse_profile(text, path, services)   all mistakes of the file at once
 //
-// A profile is one file merged with those it extends, its NAME.local.toml and the command line's --allow and --deny:
-// lists add up, single values of the nearer file win. Merging is order-free because deny beats allow.
+// A profile is one file merged with those it extends, its NAME.local.toml and the command line's --allow and
+// --deny: lists add up, single values of the nearer file win. Merging is order-free because deny beats allow.
 // The key table (keys.h) is the one list of keys: it feeds the parser, netjail-profile(5) and --help.
 #pragma once
 
@@ -21,7 +22,8 @@
 
 namespace netjail {
 
-// Where something was written. `file` is a path, or "--allow" for the command line; line and column count from 1.
+// Where something was written. `file` is a path, or "--allow" for the command line; line and column count
+// from 1.
 struct Position {
   std::string file;
   std::uint32_t line = 0;
@@ -29,14 +31,16 @@ struct Position {
   bool operator==(const Position&) const = default;
 };
 
-// One mistake: what is wrong, where, the line itself, how many columns the caret underlines, and what was perhaps meant.
+// One mistake: what is wrong, where, the line itself, how many columns the caret underlines, and what was
+// perhaps meant.
 struct Diagnostic {
   Position where;
   std::string message;
   std::string source_line;  // printable, cut to about 200 columns
   std::uint32_t width = 1;
   std::string suggestion;
-  std::uint32_t caret = 0;  // columns of source_line before the caret: escapes and the cut make it differ from `where`
+  std::uint32_t caret =
+      0;  // columns of source_line before the caret: escapes and the cut make it differ from `where`
   bool operator==(const Diagnostic&) const = default;
 };
 // file:line:col: error: message, the line, a caret line, "help: suggestion".
@@ -55,10 +59,10 @@ enum class Action : std::uint8_t { allow, deny };
 // One [[allow]] or [[deny]].
 struct ProfileRule {
   Action action = Action::allow;
-  std::vector<Destination> to;     // never empty
-  std::vector<Service> services;   // empty: every protocol and port
+  std::vector<Destination> to;             // never empty
+  std::vector<Service> services;           // empty: every protocol and port
   std::vector<std::string> service_texts;  // as written
-  bool local = false;              // local = true: the rule opens local addresses too
+  bool local = false;                      // local = true: the rule opens local addresses too
   std::string purpose;
   Position where;
   bool operator==(const ProfileRule&) const = default;
@@ -70,7 +74,7 @@ enum class DnsChoice : std::uint8_t { policy, none };
 
 // Single values are optional: what no file says gets its default in make_policy.
 struct Profile {
-  std::string name;                 // file name without .toml
+  std::string name;  // file name without .toml
   std::optional<std::string> description;
   std::vector<std::string> extends;
   std::vector<ProfileRule> rules;
@@ -86,8 +90,8 @@ struct Profile {
   bool operator==(const Profile&) const = default;
 };
 
-// services(5): name -> ports per protocol. Pure; made from the text of /etc/services plus a built-in list of the common
-// ones, for machines without that file.
+// services(5): name -> ports per protocol. Pure; made from the text of /etc/services plus a built-in list of
+// the common ones, for machines without that file.
 class ServiceTable {
  public:
   explicit ServiceTable(std::string_view services_file = {});
@@ -107,7 +111,8 @@ using Parsed = std::expected<T, Diagnostics>;
 Parsed<Profile> parse_profile(std::string_view text, const std::string& file, const ServiceTable& services);
 
 // SPEC of --allow and --deny: DEST[:SERVICE[,SERVICE...]] or SERVICE alone (then DEST is "internet"):
-//   198.51.100.7:443   [2001:db8::1]:53/udp   10.0.0.0/8:ssh   internet:https   443/tcp   198.51.100.7   any:ping
+//   198.51.100.7:443   [2001:db8::1]:53/udp   10.0.0.0/8:ssh   internet:https   443/tcp   198.51.100.7
+//   any:ping
 // `option` ("--allow") stands in the diagnostics for the file.
 Parsed<ProfileRule> parse_spec(std::string_view spec, Action action, const ServiceTable& services);
 

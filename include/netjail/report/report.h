@@ -1,5 +1,6 @@
-// The report: what the program reached and what was refused, told once, for people and as JSON lines. Pure: an Outcome
-// comes in, text goes out; what a jailed program put into it (names, addresses) is made printable first.
+// The report: what the program reached and what was refused, told once, for people and as JSON lines. Pure:
+// an Outcome comes in, text goes out; what a jailed program put into it (names, addresses) is made printable
+// first.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct Outcome {
   static constexpr std::size_t kMostRefusals = 1024;
   std::vector<Refusal> refusals;  // in the order first seen
   std::vector<RefusedName> refused_names;
-  std::map<std::string, std::uint64_t> refused_by_rule;   // packets per rule id, from the kernel's counters: complete
+  std::map<std::string, std::uint64_t>
+      refused_by_rule;  // packets per rule id, from the kernel's counters: complete
   std::map<std::string, std::uint64_t> admitted_by_rule;  // flows per rule id
   std::uint64_t names_asked = 0;
   int status = 0;  // exit status of the program, 128+N for a signal
@@ -41,12 +43,14 @@ struct Outcome {
   std::uint64_t refused() const;  // packets in all, names included
 };
 
-// One line for a refusal as it happens: "netjail: refused 192.168.1.1:80/tcp: a local address ...; --allow ..."
+// One line for a refusal as it happens: "netjail: refused 192.168.1.1:80/tcp: a local address ...; --allow
+// ..."
 std::string render_refusal(const Plan& plan, const Refusal& refusal);
 std::string render_refused_name(const Plan& plan, const RefusedName& refused);
 // The summary at the end; empty when nothing was refused and `verbose` is off.
 std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbose);
-// JSON lines of --json: "start", one "refused" per flow, "refused-name", one "rule" per rule, "end". Schema: netjail(1).
+// JSON lines of --json: "start", one "refused" per flow, "refused-name", one "rule" per rule, "end". Schema:
+// netjail(1).
 std::string render_json_lines(const Plan& plan, const Outcome& outcome);
 
 }  // namespace netjail
