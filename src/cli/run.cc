@@ -1,8 +1,10 @@
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "caller.h"
 #include "commands.h"
@@ -49,9 +51,14 @@ Result<Fd> open_report(const std::string& path) {
   return fd;
 }
 
-}  // namespace
+// As init of a container we are the cleaner's parent, and it dies with us: let it finish.
+void wait_for_cleaner() {
+  if (::getpid() != 1) return;
+  while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
+}
 
-Result<int> run_command(const Arguments& arguments) {
+Result<int> run_jailed(const Arguments& arguments) {
   if (arguments.words.empty())
     return fail("netjail run: no command given",
                 "netjail run --profile internet -- curl -sI 198.51.100.7; see netjail run --help");
@@ -76,6 +83,14 @@ Result<int> run_command(const Arguments& arguments) {
   }
   if (outcome.status == 0 && arguments.has("fail-on-deny") && outcome.refused() > 0) return kDenied;
   return outcome.status;
+}
+
+}  // namespace
+
+Result<int> run_command(const Arguments& arguments) {
+  Result<int> status = run_jailed(arguments);
+  wait_for_cleaner();  // the jail and its lock are gone
+  return status;
 }
 
 }  // namespace netjail

@@ -13,8 +13,7 @@
 __attribute__((visibility("hidden"))) void netjail_no_crypto(void);
 void netjail_no_crypto(void) { abort(); }
 
-#define ABSENT(name) \
-  __attribute__((visibility("hidden"), alias("netjail_no_crypto"))) extern void name(void)
+#define ABSENT(name) __attribute__((visibility("hidden"), alias("netjail_no_crypto"))) extern void name(void)
 
 ABSENT(BN_bin2bn);
 ABSENT(BN_bn2bin);

@@ -12,12 +12,20 @@
 namespace netjail {
 namespace {
 
+// Path of the terminal that is passed on; empty without one, or when it is of another mount namespace.
+std::string own_terminal() {
+  char path[64];
+  for (int fd = 0; fd <= 2; ++fd)
+    if (::ttyname_r(fd, path, sizeof path) == 0) return path;
+  return {};
+}
+
 MountStep to_step(const Mount& mount) {
   using Kind = MountStep::Kind;
   struct Visitor {
     MountStep operator()(const MountProc&) { return {Kind::proc, "", ""}; }
     MountStep operator()(const MountSysfs&) { return {Kind::sysfs, "", ""}; }
-    MountStep operator()(const MountDevices&) { return {Kind::devices, "", ""}; }
+    MountStep operator()(const MountDevices&) { return {Kind::devices, "", own_terminal()}; }
     MountStep operator()(const MountFile& m) { return {Kind::file, m.target, m.text}; }
     MountStep operator()(const MountEmpty& m) { return {Kind::empty, m.target, ""}; }
     MountStep operator()(const MountReadOnly& m) { return {Kind::read_only, m.target, ""}; }

@@ -59,8 +59,20 @@ bool bind_device(const char* stage, const char* name) {
 }
 
 // uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like (THREATS.md section
-// 8): only nodes that reach nothing. The terminals stay those of the host, so that ttyname(3) works.
-bool mount_devices() {
+// 8): only nodes that reach nothing. Of the terminals the caller's own alone, as /dev/console, where
+// ttyname(3) finds it; those that the program opens are of an instance of its own.
+bool mount_terminal(const char* stage, const char* terminal) {
+  char path[96];
+  std::snprintf(path, sizeof path, "%s/pts", stage);
+  if (::mkdir(path, 0755) != 0 ||
+      ::mount("devpts", path, "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620") != 0)
+    return false;
+  if (terminal[0] == '\0') return true;
+  std::snprintf(path, sizeof path, "%s/console", stage);
+  return make_file(path, "", 0) && bind(terminal, path);
+}
+
+bool mount_devices(const char* terminal) {
   char stage[64];
   std::snprintf(stage, sizeof stage, "%s/dev", kStage);
   if (::mkdir(stage, 0755) != 0 || ::mount("tmpfs", stage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") != 0)
@@ -78,11 +90,8 @@ bool mount_devices() {
     std::snprintf(path, sizeof path, "%s/%s", stage, link.name);
     if (::symlink(link.target, path) != 0) return false;
   }
+  if (!mount_terminal(stage, terminal)) return false;
   char path[96];
-  std::snprintf(path, sizeof path, "%s/pts", stage);
-  if (::mkdir(path, 0755) != 0 || ::mount("/dev/pts", path, nullptr, MS_BIND, nullptr) != 0) {
-    if (errno != ENOENT) return false;
-  }
   std::snprintf(path, sizeof path, "%s/shm", stage);
   if (::mkdir(path, 01777) != 0 || ::mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") != 0)
     return false;
@@ -141,7 +150,7 @@ bool mount_step(const MountStep& step, int pin) {
   switch (step.kind) {
     case MountStep::Kind::proc: return mount_proc();
     case MountStep::Kind::sysfs: return mount_sysfs();
-    case MountStep::Kind::devices: return mount_devices();
+    case MountStep::Kind::devices: return mount_devices(step.text.c_str());
     case MountStep::Kind::file: return mount_file(step);
     case MountStep::Kind::empty:
       return ::mount("tmpfs", step.target.c_str(), "tmpfs", kQuiet | MS_RDONLY, "mode=0755") == 0;

@@ -29,7 +29,7 @@ struct MountStep {
   enum class Kind : std::uint8_t { proc, sysfs, devices, file, empty, read_only, cgroup, pin };
   Kind kind = Kind::proc;
   std::string target;  // file, empty, read_only
-  std::string text;    // file
+  std::string text;    // file: its contents; devices: path of the caller's terminal, may be empty
 };
 
 struct ChildSpec {
