@@ -23,7 +23,7 @@ std::string meaning(const std::string& spec) {
   const Destination& to = rule->to[0];
   std::string out = to.kind == Destination::Kind::prefix ? to_string(to.prefix) : to.text;
   for (std::size_t i = 0; i < rule->services.size(); ++i)
-    out += (i == 0 ? "|" : ",") + to_string(rule->services[i]);
+    out.append(i == 0 ? "|" : ",").append(to_string(rule->services[i]));
   return out;
 }
 
