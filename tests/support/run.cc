@@ -71,6 +71,9 @@ struct Launch {
     child_failed("enter the network namespace");
   if (launch.place.mount >= 0 && ::setns(launch.place.mount, CLONE_NEWNS) != 0)
     child_failed("enter the mount namespace");
+  // What the test's own caller left open (ctest, a shell) is no business of the command.
+  if (::syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) != 0)
+    child_failed("close descriptors");
   // First to numbers that nobody wants, then to the wanted ones: no move may overwrite the source of another.
   for (auto& [source, number] : launch.moves) {
     source = ::fcntl(source, F_DUPFD_CLOEXEC, 200);
