@@ -18,7 +18,6 @@
 #include <memory>
 
 #include "children.h"
-#include "netjail/base/text.h"
 
 namespace netjail::test {
 namespace {
@@ -318,26 +317,6 @@ Outcome Process::wait() {
 Result<Outcome> run(Place place, const Command& command) {
   NJ_TRY_AS(Process process, Process::start(place, command));
   return process.wait();
-}
-
-std::string Outcome::describe() const {
-  std::string text = timed_out     ? "killed at the deadline"
-                     : signal != 0 ? "signal " + std::to_string(signal)
-                                   : "status " + std::to_string(status);
-  text += " after " + std::to_string(took.count()) + " ms\n--- stdout\n" + out + "--- stderr\n" + err + "---";
-  return text;
-}
-
-std::string Outcome::said() const {
-  std::string text;
-  for (const auto line : split(err, '\n')) {
-    const bool note = line.find("WARNING: ASan is ignoring requested __asan_handle_no_return") != line.npos ||
-                      line == "False positive error reports may follow" ||
-                      line == "For details see https://github.com/google/sanitizers/issues/189";
-    if (!note) text.append(line).push_back('\n');
-  }
-  text.pop_back();  // split() gives the empty piece behind the last line too
-  return text;
 }
 
 bool eventually(const std::function<bool()>& condition, Milliseconds deadline) {
