@@ -78,7 +78,7 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-// The small profile has the shape of the floor's rules: addresses, a name, https; nothing local.
+// The small profile has the shape of the floor's rules: two rules of addresses, https; nothing local.
 constexpr const char* kSmallProfile = R"(description = "bench: a small profile"
 
 [[allow]]
@@ -86,7 +86,7 @@ to = ["198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"]
 service = ["443/tcp", "443/udp"]
 
 [[allow]]
-to = ["example.com"]
+to = ["192.0.2.0/24"]
 service = ["443/tcp"]
 )";
 
