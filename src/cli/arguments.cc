@@ -1,6 +1,8 @@
 #include "arguments.h"
 
 #include <algorithm>
+// Else it compiles regular expressions before main(): 0.4 ms of every start.
+#define CXXOPTS_NO_REGEX true
 #include <cxxopts.hpp>
 
 #include "netjail/base/text.h"

@@ -1,5 +1,7 @@
 // services(5): the table of names, and the common ones for machines without /etc/services.
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "netjail/base/text.h"
 #include "netjail/profile/profile.h"
@@ -63,47 +65,63 @@ http-alt 8080/udp
 secure-mqtt 8883/tcp
 )";
 
-using Table = std::map<std::string, std::vector<Service>, std::less<>>;
+// One line of the file: port, protocol, and every name. Nothing for a line that names no port.
+struct Entry {
+  Service service;
+  std::vector<std::string_view> names;
+};
 
-void read_line(std::string_view line, Table& table) {
-  const auto words = split_words(line.substr(0, line.find('#')));
-  if (words.size() < 2) return;
+std::optional<Entry> read_line(std::string_view line) {
+  auto words = split_words(line.substr(0, line.find('#')));
+  if (words.size() < 2) return std::nullopt;
   const auto slash = words[1].find('/');
-  if (slash == std::string_view::npos) return;
+  if (slash == std::string_view::npos) return std::nullopt;
   const auto port = parse_number(words[1].substr(0, slash), 65535);
   const auto protocol = parse_protocol(words[1].substr(slash + 1));
   // Not our file: what it has beside ports (ddp) is of no concern.
-  if (!port || *port == 0 || !protocol || !has_ports(*protocol)) return;
+  if (!port || *port == 0 || !protocol || !has_ports(*protocol)) return std::nullopt;
   const auto number = static_cast<std::uint16_t>(*port);
-  const Service service{*protocol, PortRange{number, number}, {}};
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (i == 1) continue;
-    auto& services = table[lower(words[i])];
-    if (std::ranges::find(services, service) == services.end()) services.push_back(service);
-  }
+  words.erase(words.begin() + 1);
+  return Entry{{*protocol, PortRange{number, number}, {}}, std::move(words)};
 }
 
-Table read_table(std::string_view text) {
-  Table table;
-  for (const auto line : split(text, '\n')) read_line(line, table);
-  return table;
+// The text is searched, not read into a table: a launch asks for a name or two of some hundreds.
+std::vector<Service> find_in(std::string_view text, std::string_view name) {
+  std::vector<Service> found;
+  std::size_t at = 0;
+  while ((at = text.find(name, at)) != text.npos) {
+    const std::size_t begin = text.rfind('\n', at) + 1;  // npos + 1 is 0
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const auto entry = read_line(text.substr(begin, end - begin));
+    if (entry && std::ranges::find(entry->names, name) != entry->names.end() &&
+        std::ranges::find(found, entry->service) == found.end())
+      found.push_back(entry->service);
+    at = end;
+  }
+  return found;
+}
+
+void add_names(std::string_view text, std::set<std::string>& names) {
+  for (const auto line : split(text, '\n'))
+    if (const auto entry = read_line(line)) names.insert(entry->names.begin(), entry->names.end());
 }
 
 }  // namespace
 
-ServiceTable::ServiceTable(std::string_view services_file) : table_(read_table(services_file)) {
-  table_.merge(read_table(kBuiltIn));
-}
+ServiceTable::ServiceTable(std::string_view services_file) : text_(lower(services_file)) {}
 
 std::vector<Service> ServiceTable::find(std::string_view name) const {
-  const auto found = table_.find(lower(name));
-  return found == table_.end() ? std::vector<Service>{} : found->second;
+  const std::string wanted = lower(name);
+  if (wanted.empty()) return {};
+  auto found = find_in(text_, wanted);
+  return found.empty() ? find_in(kBuiltIn, wanted) : found;
 }
 
 std::vector<std::string> ServiceTable::names() const {
-  std::vector<std::string> names;
-  for (const auto& [name, services] : table_) names.push_back(name);
-  return names;
+  std::set<std::string> names;
+  add_names(text_, names);
+  add_names(kBuiltIn, names);
+  return {names.begin(), names.end()};
 }
 
 }  // namespace netjail

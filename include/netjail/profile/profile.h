@@ -99,7 +99,7 @@ class ServiceTable {
   std::vector<std::string> names() const;
 
  private:
-  std::map<std::string, std::vector<Service>, std::less<>> table_;
+  std::string text_;  // of the file, in lower case
 };
 
 // Mistakes in a profile or SPEC: never empty.
