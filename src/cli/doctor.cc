@@ -66,8 +66,9 @@ Finding check_jail(const Result<HostFacts>& host) {
   const auto caller = make_caller(*identity, {"/bin/true"}, {});
   if (!caller) return {false, caller.error().what, caller.error().hint};
   const auto run = [&]() -> Result<Outcome> {
+    NJ_TRY_AS(Child child, Child::spawn());
     NJ_TRY_AS(const Plan plan, make_plan(make_policy(profile), *host, *caller));
-    NJ_TRY_AS(Jail jail, Jail::apply(plan, HostLock()));
+    NJ_TRY_AS(Jail jail, Jail::apply(plan, HostLock(), std::move(child)));
     return jail.supervise({});
   }();
   if (!run) return {false, "a jail cannot be made: " + render_error(run.error()), ""};

@@ -7,7 +7,16 @@
 
 namespace netjail {
 
-Result<Planned> plan_run(const Arguments& arguments, bool for_real) {
+Result<std::vector<int>> kept_descriptors(const Arguments& arguments) {
+  std::vector<int> fds;
+  for (const std::string& text : arguments.all("keep-fd")) {
+    NJ_TRY_AS(const int fd, parse_keep_fd(text));
+    fds.push_back(fd);
+  }
+  return fds;
+}
+
+Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& keep_fds, bool for_real) {
   const std::string program = arguments.words.empty() ? std::string() : arguments.words.front();
   NJ_TRY_AS(ChosenPolicy chosen, choose_policy(arguments, program));
   const Policy& policy = chosen.policy;
@@ -15,11 +24,6 @@ Result<Planned> plan_run(const Arguments& arguments, bool for_real) {
     return fail("profile " + policy.name + " opens destinations, but says uplink = \"none\"",
                 "remove the allow rules, or the uplink key");
 
-  std::vector<int> keep_fds;
-  for (const std::string& text : arguments.all("keep-fd")) {
-    NJ_TRY_AS(const int fd, parse_keep_fd(text));
-    keep_fds.push_back(fd);
-  }
   const std::string user = arguments.has("user") ? arguments.value("user") : policy.user.value_or("");
   NJ_TRY_AS(const Identity identity, find_identity(user, policy.groups));
   NJ_TRY_AS(const Caller caller, make_caller(identity, arguments.words, keep_fds));

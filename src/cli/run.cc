@@ -66,14 +66,19 @@ Result<int> run_jailed(const Arguments& arguments) {
     return fail("--quiet and --verbose exclude each other");
   NJ_TRY(check_limits());
   NJ_TRY(check_standard_streams());
+  NJ_TRY_AS(const auto keep_fds, kept_descriptors(arguments));
+  // First of all, to make the namespaces while we read the profile and the host; whose mistakes are told
+  // first.
+  Result<Child> child = Child::spawn();
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
-  NJ_TRY_AS(Planned planned, plan_run(arguments, true));
+  NJ_TRY_AS(Planned planned, plan_run(arguments, keep_fds, true));
   const Plan& plan = planned.plan;
 
   const bool verbose = arguments.has("verbose");
   const bool quiet = arguments.has("quiet");
   const bool live = !quiet && (verbose || ::isatty(STDERR_FILENO) == 1);
-  NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock)));
+  if (!child) return std::unexpected(child.error());
+  NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock), std::move(*child)));
   NJ_TRY_AS(const Outcome outcome, jail.supervise(live ? live_lines(plan) : SuperviseOptions()));
 
   if (!quiet) tell(render_summary(plan, outcome, verbose));

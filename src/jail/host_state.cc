@@ -113,7 +113,7 @@ Status ensure_table(Netlink& netfilter, const std::string& folder, const nft::Ru
   NJ_TRY_AS(const bool there, table_exists(netfilter, table.table));
   if (!there) {
     NJ_TRY(write_record(folder, "table-" + encode(table.table), table.table + "\n"));
-    const Status loaded = load_ruleset(netfilter, table, true);
+    const Status loaded = load_ruleset(netfilter, table);
     if (loaded) return {};
     if (loaded.error().code != EEXIST) return loaded;  // EEXIST: another run was faster
   }

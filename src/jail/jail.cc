@@ -39,7 +39,7 @@ bool has_controlling_terminal() {
   return static_cast<bool>(tty);
 }
 
-Result<ChildSpec> to_spec(const Plan& plan, int router_netns) {
+Result<ChildSpec> to_spec(const Plan& plan) {
   const ChildPlan& child = plan.child;
   ChildSpec spec;
   spec.command = child.command;
@@ -50,11 +50,9 @@ Result<ChildSpec> to_spec(const Plan& plan, int router_netns) {
   spec.gid = child.gid;
   spec.groups.assign(child.groups.begin(), child.groups.end());
   spec.keep_fds = child.keep_fds;
-  spec.pin = router_netns;
   spec.mounts.push_back({MountStep::Kind::pin, "", ""});
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
   NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families}, native_architecture()));
-  spec.listen = plan.resolver.listen;
   spec.new_session = !has_controlling_terminal();
   return spec;
 }
@@ -77,20 +75,27 @@ Jail::Jail(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Jail::Jail(Jail&&) noexcept = default;
 Jail::~Jail() = default;
 
-Result<Jail> Jail::apply(const Plan& plan, HostLock lock) {
-  NJ_TRY_AS(Router router, make_router());
-  NJ_TRY_AS(const ChildSpec spec, to_spec(plan, router.netns.get()));
-  // init makes its namespaces and mounts while we load the rules.
-  NJ_TRY_AS(Child child, Child::spawn(spec));
-  NJ_TRY(load_rules(router, plan.router));
+Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
+  NJ_TRY_AS(const ChildSpec spec, to_spec(plan));
+  NJ_TRY_AS(const EncodedRuleset rules, EncodedRuleset::encode(plan.router.ruleset));
+  NJ_TRY_AS(Namespaces namespaces, child.receive_namespaces());
+  NJ_TRY(child.prepare(spec));  // init mounts while we load the rules
+  JailSockets& sockets = namespaces.jail;
+  NJ_TRY_AS(Router router, make_router(std::move(namespaces.router)));
+  NJ_TRY(rules.load(router.rules));
+  NJ_TRY(rules.verify(router.rules));
   if (plan.uplink.kind == UplinkPlan::Kind::host) NJ_TRY(make_host(lock, plan.uplink));
-  NJ_TRY_AS(JailSockets sockets, child.receive_sockets());
   NJ_TRY_AS(Netlink jail_route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
-  NJ_TRY_AS(const JailAddresses addresses, join_links(router, jail_route, sockets.netns.get(), plan.uplink));
+  NJ_TRY_AS(auto host_link, make_links(router.route, sockets.netns.get(), plan.uplink));
+  NJ_TRY_AS(const JailAddresses addresses, open_links(router, jail_route, std::move(host_link), plan.uplink));
   NJ_TRY_AS(auto baseline, prove(router, sockets, addresses, plan));
   NJ_TRY(wait_addresses(jail_route, addresses));
   NJ_TRY_AS(LogReader log, LogReader::create(std::move(router.log), kLogGroup, 128));
   NJ_TRY(child.wait_ready());
+  if (!plan.resolver.listen) {
+    sockets.udp.reset();
+    sockets.tcp.reset();
+  }
   return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(router), std::move(log),
                                             std::move(baseline), std::move(sockets.udp),
                                             std::move(sockets.tcp), std::move(child)}));

@@ -26,46 +26,6 @@ constexpr std::uint32_t kJailIndex = 3;  // router's end towards the jail
 constexpr std::uint32_t kUplinkIndex =
     7236096;  // router's end towards the host, whose index the kernel chooses
 
-struct OpenedInRouter {
-  int netns = -1;
-  int route = -1;
-  int rules = -1;
-  int log = -1;
-  int error = 0;
-  const char* what = nullptr;
-};
-
-void set_in_router(OpenedInRouter& opened, const char* path, const char* value) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOENT) return;  // no IPv6 on this kernel
-  if (fd < 0 || ::write(fd, value, std::strlen(value)) < 0) {
-    opened.error = errno;
-    opened.what = path;
-  }
-  if (fd >= 0) ::close(fd);
-}
-
-// Runs inside the new namespace, sharing our memory: nothing that allocates.
-void open_in_router(void* argument) {
-  auto& opened = *static_cast<OpenedInRouter*>(argument);
-  const auto keep = [&opened](int fd, const char* what) {
-    if (fd < 0 && opened.what == nullptr) {
-      opened.error = errno;
-      opened.what = what;
-    }
-    return fd;
-  };
-  opened.netns = keep(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), "its /proc/self/ns/net");
-  opened.route = keep(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), "a route socket");
-  opened.rules = keep(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER), "a netfilter socket");
-  opened.log = keep(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER), "a log socket");
-  set_in_router(opened, "/proc/sys/net/ipv4/ip_forward", "1");
-  set_in_router(opened, "/proc/sys/net/ipv4/conf/all/send_redirects", "0");
-  set_in_router(opened, "/proc/sys/net/ipv4/conf/default/send_redirects", "0");
-  set_in_router(opened, "/proc/sys/net/ipv6/conf/all/forwarding", "1");
-  set_in_router(opened, "/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1");
-}
-
 Prefix host_prefix(const Ip& ip) { return make_prefix(ip, address_bits(ip.family)); }
 Prefix default_route(Family family) { return Prefix{Ip{family, {}}, 0}; }
 
@@ -136,7 +96,7 @@ Result<JailAddresses> claim_addresses(Netlink& host_route, std::uint32_t link, c
       "the host routes or uses all of the address pools (see netjail plan); free one, or end some jails");
 }
 
-Result<JailAddresses> join_uplink(Router& router, const UplinkPlan& plan) {
+Result<HostLink> make_host_link(Netlink& router_route, const UplinkPlan& plan) {
   NJ_TRY_AS(Netlink host_route, Netlink::open(NETLINK_ROUTE));
   const Fd host_netns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!host_netns) return fail_errno("cannot open /proc/self/ns/net");
@@ -146,21 +106,24 @@ Result<JailAddresses> join_uplink(Router& router, const UplinkPlan& plan) {
   for (int suffix = 0;; ++suffix) {
     messages.clear();
     append_veth(messages, {std::string(kUplinkInterface), kUplinkIndex, name, 0, host_netns.get(), plan.mtu});
-    const Status made = router.route.request(messages, "cannot make the veth pair of the uplink");
+    const Status made = router_route.request(messages, "cannot make the veth pair of the uplink");
     if (made) break;
     if (made.error().code != EEXIST || suffix == 99) return std::unexpected(made.error());
     name = fmt::format("{}{}x{}", kHostInterfacePrefix, ::getpid(), suffix);
   }
-  NJ_TRY_AS(const LinkInfo link, find_link(host_route, name));
-
+  NJ_TRY_AS(LinkInfo link, find_link(host_route, name));
   for (const SysctlSetting& setting : plan.link_sysctls) {
-    if (setting.path.starts_with("net/ipv4/")) continue;  // goes with the message below
+    if (setting.path.starts_with("net/ipv4/")) continue;  // goes with the message that opens it
     NJ_TRY(set_sysctl({std::string(setting.path).replace(setting.path.find("%s"), 2, name), setting.value}));
   }
-  messages.clear();
-  append_link_up(messages, link.index, true);
-  NJ_TRY(host_route.request(messages, "cannot bring up " + name));
-  return claim_addresses(host_route, link.index, plan);
+  return HostLink{std::move(host_route), std::move(link)};
+}
+
+Result<JailAddresses> open_host_link(HostLink& host, const UplinkPlan& plan) {
+  MessageBuffer messages;
+  append_link_up(messages, host.link.index, true);
+  NJ_TRY(host.route.request(messages, "cannot bring up " + host.link.name));
+  return claim_addresses(host.route, host.link.index, plan);
 }
 
 // The jail's addresses when there is no way out: any will do.
@@ -170,63 +133,63 @@ JailAddresses private_addresses(const UplinkPlan& plan) {
   return addresses;
 }
 
-Status configure(Netlink& route, std::uint32_t index, const JailAddresses& addresses, bool in_jail,
-                 std::uint32_t out) {
+void append_ways(MessageBuffer& messages, const JailAddresses& addresses, std::uint32_t index) {
+  for (const auto& ip : {addresses.ipv4, addresses.ipv6})
+    if (ip) append_route(messages, default_route(ip->family), index, false);
+}
+
+Status configure_router(Netlink& route, const JailAddresses& addresses, bool has_uplink) {
   MessageBuffer messages;
-  if (in_jail) append_link_up(messages, index, false);
-  for (const auto& ip : {addresses.ipv4, addresses.ipv6}) {
-    if (!ip) continue;
-    if (in_jail)
-      append_address(messages, index, *ip);
-    else
-      append_route(messages, host_prefix(*ip), index, false);
-    append_route(messages, default_route(ip->family), out, false);
-  }
+  append_link_up(messages, kJailIndex, true);
+  if (has_uplink) append_link_up(messages, kUplinkIndex, true);
+  for (const auto& ip : {addresses.ipv4, addresses.ipv6})
+    if (ip) append_route(messages, host_prefix(*ip), kJailIndex, false);
+  // Without a way out the default route leads back: packets still meet the rules, which refuse and count
+  // them.
+  append_ways(messages, addresses, has_uplink ? kUplinkIndex : kJailIndex);
   // The router speaks (ICMPv6 errors) from here; its IPv4 ones come from 192.0.0.8 (RFC 7600).
-  if (!in_jail && addresses.ipv6) append_address(messages, index, *parse_ip("fe80::1"));
-  return route.request(messages,
-                       in_jail ? "cannot configure eth0 of the jail" : "cannot configure the router's links");
+  if (addresses.ipv6) append_address(messages, kJailIndex, *parse_ip("fe80::1"));
+  return route.request(messages, "cannot configure the router's links");
+}
+
+Status configure_jail(Netlink& route, const JailAddresses& addresses) {
+  MessageBuffer messages;
+  append_link_up(messages, kEth0Index, false);
+  for (const auto& ip : {addresses.ipv4, addresses.ipv6})
+    if (ip) append_address(messages, kEth0Index, *ip);
+  append_ways(messages, addresses, kEth0Index);
+  return route.request(messages, "cannot configure eth0 of the jail");
 }
 
 }  // namespace
 
-Result<Router> make_router() {
-  OpenedInRouter opened;
-  NJ_TRY(in_new_netns(open_in_router, &opened));
-  Fd netns(opened.netns);
-  Fd route(opened.route);
-  Fd rules(opened.rules);
-  Fd log(opened.log);
-  if (opened.what != nullptr) {
-    errno = opened.error;
-    return fail_errno(std::string("cannot open ") + opened.what + " in the router");
-  }
-  NJ_TRY_AS(Netlink route_socket, Netlink::adopt(std::move(route), NETLINK_ROUTE));
-  NJ_TRY_AS(Netlink rules_socket, Netlink::adopt(std::move(rules), NETLINK_NETFILTER));
-  return Router{std::move(netns), std::move(route_socket), std::move(rules_socket), std::move(log)};
+Result<Router> make_router(RouterSockets sockets) {
+  NJ_TRY_AS(Netlink route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
+  NJ_TRY_AS(Netlink rules, Netlink::adopt(std::move(sockets.rules), NETLINK_NETFILTER));
+  return Router{std::move(sockets.netns), std::move(route), std::move(rules), std::move(sockets.log)};
 }
 
-Status load_rules(Router& router, const RouterPlan& plan) {
-  NJ_TRY(load_ruleset(router.rules, plan.ruleset, true));
-  return verify_ruleset(router.rules, plan.ruleset);
-}
-
-Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns,
-                                 const UplinkPlan& plan) {
-  const bool up = plan.kind == UplinkPlan::Kind::host;
+Result<std::optional<HostLink>> make_links(Netlink& router_route, int jail_netns, const UplinkPlan& plan) {
   MessageBuffer messages;
   append_veth(messages, {std::string(kJailInterface), kJailIndex, "eth0", kEth0Index, jail_netns, plan.mtu});
-  NJ_TRY(router.route.request(messages, "cannot make the veth pair of the jail"));
-  JailAddresses addresses = private_addresses(plan);
-  if (up) {
-    NJ_TRY_AS(addresses, join_uplink(router, plan));
+  NJ_TRY(router_route.request(messages, "cannot make the veth pair of the jail"));
+  std::optional<HostLink> host;
+  if (plan.kind == UplinkPlan::Kind::host) {
+    NJ_TRY_AS(host, make_host_link(router_route, plan));
   }
-  // Without a way out the default route leads back: packets still meet the rules, which refuse and count
-  // them.
-  NJ_TRY(configure(router.route, kJailIndex, addresses, false, up ? kUplinkIndex : kJailIndex));
-  NJ_TRY(configure(jail_route, kEth0Index, addresses, true, kEth0Index));
+  return host;
+}
+
+Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optional<HostLink> host,
+                                 const UplinkPlan& plan) {
+  JailAddresses addresses = private_addresses(plan);
+  if (host) {
+    NJ_TRY_AS(addresses, open_host_link(*host, plan));
+  }
+  NJ_TRY(configure_router(router.route, addresses, host.has_value()));
+  NJ_TRY(configure_jail(jail_route, addresses));
   NJ_TRY(
-      wait_operational(router.route, up ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
+      wait_operational(router.route, host ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
   return addresses;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "netjail/kernel/child.h"
+#include "netjail/kernel/link.h"
 #include "netjail/kernel/netlink.h"
 #include "netjail/net/ip.h"
 #include "netjail/plan/plan.h"
@@ -22,13 +23,18 @@ struct JailAddresses {
   std::optional<Ip> ipv6;
 };
 
-// A new namespace with nothing in it yet.
-Result<Router> make_router();
-// The rules loaded in one batch, every ack checked, and read back.
-Status load_rules(Router& router, const RouterPlan& plan);
-
-// jail <-> router, and router <-> host where the plan has an uplink. Claims the jail's addresses.
-Result<JailAddresses> join_links(Router& router, Netlink& jail_route, int jail_netns, const UplinkPlan& plan);
+Result<Router> make_router(RouterSockets sockets);
+// The host's end of the uplink, and a socket that reaches it.
+struct HostLink {
+  Netlink route;
+  LinkInfo link;
+};
+// The veths jail <-> router, and router <-> host where the plan has an uplink: still closed at the jail's and
+// the host's end. Uses no other socket of the router than the one given.
+Result<std::optional<HostLink>> make_links(Netlink& router_route, int jail_netns, const UplinkPlan& plan);
+// Opens them, claims the jail's addresses, makes the routes. The rules must stand.
+Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optional<HostLink> host,
+                                 const UplinkPlan& plan);
 
 // Until the jail receives what is sent to its addresses: the kernel's IPv6 makes the local route of a new
 // address in a work of its own, after the address can be sent from already; a reply that comes before is

@@ -1,5 +1,6 @@
 #include "netjail/kernel/child.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
@@ -18,14 +19,6 @@ namespace netjail {
 namespace {
 
 using init::Message;
-
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-  std::vector<char*> out;
-  out.reserve(strings.size() + 1);
-  for (const std::string& text : strings) out.push_back(const_cast<char*>(text.c_str()));
-  out.push_back(nullptr);
-  return out;
-}
 
 Result<bool> wait_readable(int fd, int milliseconds) {
   pollfd wait{fd, POLLIN, 0};
@@ -46,65 +39,43 @@ std::optional<ChildEvent> to_event(const Message& message) {
 
 }  // namespace
 
-Child::Child(pid_t pid, Fd control, const ChildSpec& spec)
-    : pid_(pid),
-      control_(std::move(control)),
-      mounts_(spec.mounts),
-      command_(spec.command.front()),
-      cwd_(spec.cwd) {}
+Child::Child(pid_t pid, Fd control, Fd start, std::unique_ptr<SharedSpec> shared)
+    : pid_(pid), control_(std::move(control)), start_(std::move(start)), shared_(std::move(shared)) {}
+Child::Child(Child&&) noexcept = default;
 
-Result<Child> Child::spawn(const ChildSpec& spec) {
+Result<Child> Child::spawn() {
+  NJ_TRY_AS(auto shared, SharedSpec::map());
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
     return fail_errno("cannot make a socket pair");
   Fd ours(pair[0]);
   const Fd theirs(pair[1]);
+  if (::pipe2(pair, O_CLOEXEC) != 0) return fail_errno("cannot make a pipe");
+  const Fd their_start(pair[0]);
+  Fd our_start(pair[1]);
 
-  const std::vector<char*> argv = pointers(spec.command);
-  std::vector<char*> shell_argv{const_cast<char*>("/bin/sh"), nullptr};
-  shell_argv.insert(shell_argv.end(), argv.begin() + 1, argv.end());
-  const std::vector<char*> envp = pointers(spec.environment);
-  const std::vector<char*> candidates = pointers(spec.candidates);
-
-  init::Prepared prepared{};
-  prepared.argv = argv.data();
-  prepared.shell_argv = shell_argv.data();
-  prepared.envp = envp.data();
-  prepared.candidates = candidates.data();
-  prepared.cwd = spec.cwd.c_str();
-  prepared.uid = spec.uid;
-  prepared.gid = spec.gid;
-  prepared.groups = spec.groups.data();
-  prepared.group_count = spec.groups.size();
-  prepared.keep_fds = spec.keep_fds.data();
-  prepared.keep_fd_count = spec.keep_fds.size();
-  prepared.mounts = spec.mounts.data();
-  prepared.mount_count = spec.mounts.size();
-  prepared.pin = spec.pin;
-  prepared.seccomp = spec.seccomp.data();
-  prepared.seccomp_length = spec.seccomp.size();
-  prepared.listen = spec.listen;
-  prepared.new_session = spec.new_session;
-  prepared.control = theirs.get();
-
+  init::Start start{theirs.get(), their_start.get(), shared->spec(), {}};
   // init must not run a handler of ours, nor die of a signal before it ignores them.
   sigset_t all;
   sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &prepared.signal_mask);
+  ::sigprocmask(SIG_SETMASK, &all, &start.signal_mask);
   const auto pid =
       static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, 0));
   if (pid == 0) {
-    ::close(ours.get());  // else init would hold its own control socket open and never see us die
-    init::run(prepared);
+    // Else init would hold its own sockets open and never see us die.
+    ::close(ours.get());
+    ::close(our_start.get());
+    init::run(start);
   }
   const int code = errno;
-  ::sigprocmask(SIG_SETMASK, &prepared.signal_mask, nullptr);
+  ::sigprocmask(SIG_SETMASK, &start.signal_mask, nullptr);
   if (pid < 0) {
     errno = code;
     return fail_errno("cannot make a pid namespace for the jail",
                       code == EPERM ? "netjail needs root here: sudo netjail run ..." : "");
   }
-  return Child(pid, std::move(ours), spec);
+  shared->keep_private();
+  return Child(pid, std::move(ours), std::move(our_start), std::move(shared));
 }
 
 Child::~Child() {
@@ -124,12 +95,12 @@ void Child::reap() {
   reaped_ = true;
 }
 
-Result<JailSockets> Child::receive_sockets() {
+Result<Namespaces> Child::receive_namespaces() {
   NJ_TRY_AS(const bool ready, wait_readable(control_.get(), kSetUpTimeout));
   if (!ready) return fail("the jail's first process does not answer");
   Message message{};
   iovec part{&message, sizeof message};
-  std::array<int, 6> fds{};
+  std::array<int, init::kMostSockets> fds{};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)] = {};
   msghdr header{};
   header.msg_iov = &part;
@@ -140,28 +111,31 @@ Result<JailSockets> Child::receive_sockets() {
   if (got != static_cast<ssize_t>(sizeof message)) return fail("the jail's first process died during set-up");
   if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
 
-  std::vector<Fd> received;
-  for (cmsghdr* at = CMSG_FIRSTHDR(&header); at != nullptr; at = CMSG_NXTHDR(&header, at)) {
-    if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  std::array<Fd, init::kMostSockets> received;
+  std::size_t count = 0;
+  if (const cmsghdr* at = CMSG_FIRSTHDR(&header);
+      at != nullptr && at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS) {
+    count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     std::memcpy(fds.data(), CMSG_DATA(at), count * sizeof(int));
-    for (std::size_t i = 0; i < count; ++i) received.emplace_back(fds[i]);
+    for (std::size_t i = 0; i < count; ++i) received[i] = Fd(fds[i]);
   }
-  const bool ipv6 = (message.value & 1) != 0;
-  const bool listen = (message.value & 2) != 0;
-  if (received.size() != 3u + (ipv6 ? 1u : 0u) + (listen ? 2u : 0u))
+  if (count != static_cast<std::size_t>(message.value))
     return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");
   std::size_t next = 0;
-  JailSockets sockets;
-  sockets.netns = std::move(received[next++]);
-  sockets.route = std::move(received[next++]);
-  sockets.raw = std::move(received[next++]);
-  if (ipv6) sockets.raw_ipv6 = std::move(received[next++]);
-  if (listen) {
-    sockets.udp = std::move(received[next++]);
-    sockets.tcp = std::move(received[next++]);
-  }
-  return sockets;
+  const auto take = [&] { return std::move(received[next++]); };
+  // Braces evaluate in order.
+  return Namespaces{{take(), take(), take(), take()}, {take(), take(), take(), take(), take(), take()}};
+}
+
+Status Child::prepare(const ChildSpec& spec) {
+  mounts_ = spec.mounts;
+  command_ = spec.command.front();
+  cwd_ = spec.cwd;
+  NJ_TRY(shared_->write(spec));
+  const Message message{init::kSpecMessage, 0, 0, 0};
+  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0)
+    return fail_errno("cannot instruct the jail's first process");
+  return {};
 }
 
 Status Child::wait_ready() {
@@ -170,14 +144,13 @@ Status Child::wait_ready() {
   NJ_TRY_AS(const auto event, read_event());
   if (!event) return fail("the jail's first process died during set-up");
   if (event->kind != ChildEvent::Kind::ready) return std::unexpected(describe_failure(*event));
+  shared_.reset();  // init has its own view
   return {};
 }
 
 Status Child::go() {
-  const Message message{init::kGoMessage, 0, 0, 0};
-  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0)
-    return fail_errno("cannot start the program");
-  return {};
+  const Fd start = std::move(start_);
+  return write_all(start.get(), "g");
 }
 
 void Child::send_signal(int signal) {
@@ -214,6 +187,12 @@ Error Child::describe_failure(const ChildEvent& event) const {
     error.what += " " + (mount.target.empty() ? kNames[static_cast<std::size_t>(mount.kind)] : mount.target) +
                   " in the jail";
   }
+  if (step == init::Step::sysctl) {
+    error.what += std::string(" ") + init::sysctl_name(event.detail);
+    if (event.code == EROFS) error.hint = "/proc/sys is read-only here: in a container give it --privileged";
+  }
+  if ((step == init::Step::router || step == init::Step::jail) && event.code == ENOSPC)
+    error.hint = "see user.max_net_namespaces in namespaces(7)";
   if (step == init::Step::cwd) {
     error.what += " " + cwd_;
     error.hint = "the program's user must be able to enter it: cd somewhere else first";

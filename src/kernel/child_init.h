@@ -1,26 +1,22 @@
-// What init needs, prepared before clone: plain pointers and sizes, nothing that allocates.
+// init: what runs between clone and exec, and in pid 1 afterwards.
 #pragma once
 
-#include <sys/types.h>
-
 #include <csignal>
-#include <cstddef>
 #include <cstdint>
 
-#include "netjail/kernel/child.h"
+#include "child_shared.h"
 
 namespace netjail::init {
 
 enum class Step : int {
   none,
   parent_death,
-  session,
-  network_namespace,
-  loopback,
+  namespaces,
+  router,
+  jail,
   sysctl,
   sockets,
-  send_sockets,
-  mount_namespace,
+  session,
   mount,
   cwd,
   core_limit,
@@ -36,43 +32,45 @@ enum class Step : int {
   fork,
   signals,
 };
+const char* step_name(Step step);
 
-struct Prepared {
-  char* const* argv;
-  char* const* shell_argv;  // /bin/sh PATH ARGS..., for a script without an interpreter line
-  char* const* envp;
-  const char* const* candidates;  // NULL-terminated
-  const char* cwd;
-  uid_t uid;
-  gid_t gid;
-  const gid_t* groups;
-  std::size_t group_count;
-  const int* keep_fds;
-  std::size_t keep_fd_count;
-  const MountStep* mounts;
-  std::size_t mount_count;
-  int pin;
-  const sock_filter* seccomp;
-  std::size_t seccomp_length;
-  bool listen;
-  bool new_session;
+// What init knows from the fork on.
+struct Start {
+  int control;           // to the supervisor
+  int start;             // the program waits here
+  const Spec* spec;      // valid once kSpecMessage has come
   sigset_t signal_mask;  // of the caller, restored for the program
-  int control;
 };
 
 struct Message {
   std::int32_t kind, value, code, detail;
 };
 inline constexpr std::int32_t kSocketsMessage = 100;  // carries descriptors
-inline constexpr std::int32_t kGoMessage = 101;
+inline constexpr std::int32_t kSpecMessage = 101;
 inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
+inline constexpr std::size_t kMostSockets = 10;
 
-[[noreturn]] void run(const Prepared& prepared);
-// Mounts one step; false with errno set.
-bool mount_step(const MountStep& step, int pin);
-// Files of MountStep::Kind::file wait in a tmpfs on /proc until proc is mounted over it.
+[[noreturn]] void run(const Start& start);
+
+// child_network.cc: where it failed; `none` if it did not.
+struct Failure {
+  Step step = Step::none;
+  int detail = 0;
+};
+struct Sockets {
+  int fds[kMostSockets];  // in the order of RouterSockets and JailSockets
+  std::size_t count = 0;
+  int router_netns() const { return fds[0]; }
+};
+// Ends in the jail's network namespace. `proc`: a procfs.
+Failure make_networks(int proc, Sockets& sockets);
+const char* sysctl_name(int index);
+
+// child_mount.cc: false with errno set.
+// A procfs of the pid namespace, not yet attached: -1 with errno.
+int make_proc();
+// Files of MountStep::Kind::file wait in a tmpfs on /proc until `proc` is attached over it.
 bool prepare_mounts();
-
-const char* step_name(Step step);
+bool mount_step(const Mount& step, int proc, int router_netns);
 
 }  // namespace netjail::init

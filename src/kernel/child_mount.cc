@@ -36,17 +36,17 @@ bool make_file(const char* path, const char* text, std::size_t size) {
   return done;
 }
 
-bool mount_file(const MountStep& step) {
+bool mount_file(const Mount& step) {
   static int number = 0;
   char path[64];
   std::snprintf(path, sizeof path, "%s/file%d", kStage, number++);
-  if (!make_file(path, step.text.data(), step.text.size())) return false;
-  return bind(path, step.target.c_str()) && remount_read_only(step.target.c_str());
+  if (!make_file(path, step.text, step.text_size)) return false;
+  return bind(path, step.target) && remount_read_only(step.target);
 }
 
-bool mount_proc() {
+bool mount_proc(int proc) {
   // Over the stage, which stays below: umount2 would wait for RCU, 1.5 ms of a launch of 4.
-  return ::mount("proc", "/proc", "proc", kQuiet, nullptr) == 0;
+  return ::move_mount(proc, "", AT_FDCWD, "/proc", MOVE_MOUNT_F_EMPTY_PATH) == 0;
 }
 
 bool bind_device(const char* stage, const char* name) {
@@ -123,11 +123,11 @@ bool mount_sysfs() {
 // references to the router's namespace, its rules would go while the program still runs, and its routes a
 // moment later. A mount in the jail's mount namespace goes when the last process of the jail can send no
 // more. It lies below the fresh proc: no path leads to it.
-bool mount_pin(int pin) {
+bool mount_pin(int netns) {
   char path[64];
   std::snprintf(path, sizeof path, "%s/router", kStage);
   if (!make_file(path, "", 0)) return false;
-  const int tree = ::open_tree(pin, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  const int tree = ::open_tree(netns, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
   if (tree < 0) return false;
   const bool done = ::move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0;
   ::close(tree);
@@ -141,22 +141,36 @@ bool mount_read_only(const char* target) {
 
 }  // namespace
 
+// Early, for the sysctls: in the procfs that all share, each network namespace of the machine has files of
+// the same names, and every look-up passes by them all (2 ms with 1,000 jails).
+int make_proc() {
+  const int context = ::fsopen("proc", FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  int proc = -1;
+  if (::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0)
+    proc = ::fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  const int code = errno;
+  ::close(context);
+  errno = code;
+  return proc;
+}
+
 bool prepare_mounts() {
   return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
          ::mount("tmpfs", kStage, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755") == 0;
 }
 
-bool mount_step(const MountStep& step, int pin) {
+bool mount_step(const Mount& step, int proc, int router_netns) {
   switch (step.kind) {
-    case MountStep::Kind::proc: return mount_proc();
+    case MountStep::Kind::proc: return mount_proc(proc);
     case MountStep::Kind::sysfs: return mount_sysfs();
-    case MountStep::Kind::devices: return mount_devices(step.text.c_str());
+    case MountStep::Kind::devices: return mount_devices(step.text);
     case MountStep::Kind::file: return mount_file(step);
     case MountStep::Kind::empty:
-      return ::mount("tmpfs", step.target.c_str(), "tmpfs", kQuiet | MS_RDONLY, "mode=0755") == 0;
-    case MountStep::Kind::read_only: return mount_read_only(step.target.c_str());
+      return ::mount("tmpfs", step.target, "tmpfs", kQuiet | MS_RDONLY, "mode=0755") == 0;
+    case MountStep::Kind::read_only: return mount_read_only(step.target);
     case MountStep::Kind::cgroup: return mount_cgroup();
-    case MountStep::Kind::pin: return mount_pin(pin);
+    case MountStep::Kind::pin: return mount_pin(router_netns);
   }
   errno = EINVAL;
   return false;

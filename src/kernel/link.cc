@@ -88,21 +88,16 @@ void append_veth(MessageBuffer& messages, const Veth& veth) {
   ifinfomsg header{};
   header.ifi_family = AF_UNSPEC;
   header.ifi_index = static_cast<int>(veth.index);
-  header.ifi_flags = IFF_UP | IFF_NOARP;
-  header.ifi_change = IFF_UP | IFF_NOARP;
+  header.ifi_flags = IFF_NOARP;
+  header.ifi_change = IFF_NOARP;
   messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, header);
   append_common(messages, veth.name, veth.mtu);
   const auto info = messages.open_nest(IFLA_LINKINFO);
   messages.put_string(IFLA_INFO_KIND, "veth");
   const auto data = messages.open_nest(IFLA_INFO_DATA);
   const auto peer = messages.open_nest(VETH_INFO_PEER);
-  // The peer cannot be created up: veth_open wants the other end, which is not tied to it yet.
-  ifinfomsg peer_header{};
-  peer_header.ifi_family = AF_UNSPEC;
-  peer_header.ifi_index = static_cast<int>(veth.peer_index);
-  peer_header.ifi_flags = IFF_NOARP;
-  peer_header.ifi_change = IFF_NOARP;
-  messages.append(&peer_header, sizeof peer_header);
+  header.ifi_index = static_cast<int>(veth.peer_index);
+  messages.append(&header, sizeof header);
   append_common(messages, veth.peer_name, veth.mtu);
   messages.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(veth.peer_netns));
   messages.close_nest(peer);

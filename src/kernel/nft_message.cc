@@ -80,11 +80,10 @@ void put_be32(MessageBuffer& out, std::uint16_t attribute, std::uint32_t value) 
   out.put_u32(attribute, htonl(value));
 }
 
-void begin_batch(MessageBuffer& out, std::uint32_t generation) {
+void begin_batch(MessageBuffer& out) {
   const nfgenmsg header{
       .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
   out.begin(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, header);
-  if (generation != 0) put_be32(out, NFNL_BATCH_GENID, generation);
 }
 
 void end_batch(MessageBuffer& out) {

@@ -17,9 +17,8 @@ namespace netjail {
 std::uint16_t nft_type(int message);  // NFT_MSG_* with the subsystem
 // Starts a message to nf_tables about family inet.
 void begin_nft(MessageBuffer& out, int message, std::uint16_t flags);
-// Opens and closes a batch. `generation`: if not 0 the batch is refused (ERESTART) unless the ruleset is
-// still that one.
-void begin_batch(MessageBuffer& out, std::uint32_t generation = 0);
+// Opens and closes a batch.
+void begin_batch(MessageBuffer& out);
 void end_batch(MessageBuffer& out);
 void put_be32(MessageBuffer& out, std::uint16_t attribute, std::uint32_t value);
 

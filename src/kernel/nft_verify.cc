@@ -58,13 +58,18 @@ struct SeenSet {
 
 class Verification {
  public:
-  explicit Verification(const nft::Ruleset& ruleset)
-      : ruleset_(ruleset), chains_(ruleset.chains.size()), sets_(ruleset.sets.size()) {
-    for (std::size_t i = 0; i < ruleset.chains.size(); ++i)
-      for (const nft::Rule& rule : ruleset.chains[i].rules) {
-        chains_[i].expected.push_back(rules_.bytes().size());
-        put_rule(rules_, ruleset.table, ruleset.chains[i].name, rule);
+  // `messages`: those that made the table.
+  Verification(const nft::Ruleset& ruleset, Octets messages)
+      : ruleset_(ruleset), messages_(messages), chains_(ruleset.chains.size()), sets_(ruleset.sets.size()) {
+    std::size_t chain = 0;
+    for (std::size_t at = 0; at < messages.size();) {
+      const auto* message = reinterpret_cast<const nlmsghdr*>(messages.data() + at);
+      if (message->nlmsg_type == nft_type(NFT_MSG_NEWRULE)) {
+        while (chains_[chain].expected.size() == ruleset.chains[chain].rules.size()) ++chain;
+        chains_[chain].expected.push_back(at);
       }
+      at += NLMSG_ALIGN(message->nlmsg_len);
+    }
     for (std::size_t i = 0; i < ruleset.sets.size(); ++i) {
       for_each_element(ruleset.sets[i],
                        [&](const Element& element) { sets_[i].expected.add(element.key, element.end); });
@@ -164,7 +169,7 @@ class Verification {
     if (rule >= chain.expected.size())
       return differs(
           fmt::format("chain {} has {} rules and one more: {}", name, rule, describe_rule(message)));
-    const auto* sent = reinterpret_cast<const nlmsghdr*>(rules_.bytes().data() + chain.expected[rule]);
+    const auto* sent = reinterpret_cast<const nlmsghdr*>(messages_.data() + chain.expected[rule]);
     if (!same_rule(sent, message) && difference_.empty())
       differs(fmt::format("rule {} of chain {} is {} instead of {}", rule + 1, name, describe_rule(message),
                           describe_rule(sent)));
@@ -220,7 +225,7 @@ class Verification {
   }
 
   const nft::Ruleset& ruleset_;
-  MessageBuffer rules_;  // as they were sent
+  Octets messages_;
   std::vector<SeenChain> chains_;
   std::vector<SeenSet> sets_;
   std::string difference_;
@@ -228,14 +233,18 @@ class Verification {
 
 }  // namespace
 
-Status verify_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset) {
-  NJ_TRY(check_limits(ruleset));
+Status EncodedRuleset::verify(Netlink& netfilter) const {
   Status status;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    status = Verification(ruleset).run(netfilter);
+    status = Verification(*ruleset_, messages_.bytes()).run(netfilter);
     if (status || status.error().code != EINTR) break;
   }
   return status;
+}
+
+Status verify_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset) {
+  NJ_TRY_AS(const EncodedRuleset encoded, EncodedRuleset::encode(ruleset));
+  return encoded.verify(netfilter);
 }
 
 }  // namespace netjail

@@ -109,7 +109,7 @@ void check_encoding(const nft::Ruleset& ruleset) {
   const NftAnswer loaded = nft_command(*theirs, {"-f", "-"}, text);
   REQUIRE_MESSAGE(loaded.status == 0, loaded.err);
   Netlink their_socket = open_netfilter(*theirs), our_socket = open_netfilter(*ours);
-  const Status status = load_ruleset(our_socket, ruleset, true);
+  const Status status = load_ruleset(our_socket, ruleset);
   REQUIRE_MESSAGE(status.has_value(), render_error(status.error()));
   const std::vector<std::string> mine = everything(our_socket, ruleset),
                                  other = everything(their_socket, ruleset);

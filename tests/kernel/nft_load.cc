@@ -116,7 +116,7 @@ TEST_CASE("a table is loaded, found, read back, deleted") {
   World world = make_world();
   const nft::Ruleset ruleset = every_expression();
   CHECK(table_exists(world.netfilter, "t") == Result<bool>(false));
-  must(load_ruleset(world.netfilter, ruleset, true));
+  must(load_ruleset(world.netfilter, ruleset));
   CHECK(table_exists(world.netfilter, "t") == Result<bool>(true));
   must(verify_ruleset(world.netfilter, ruleset));
   const std::string text = list(world);
@@ -131,35 +131,14 @@ TEST_CASE("a table is loaded, found, read back, deleted") {
 TEST_CASE("a table that exists is refused, and stays as it was") {
   if (!needs_root()) return;
   World world = make_world();
-  must(load_ruleset(world.netfilter, small(), true));
+  must(load_ruleset(world.netfilter, small()));
   const std::string before = list(world);
-  const Status again = load_ruleset(world.netfilter, every_expression(), true);
+  const Status again = load_ruleset(world.netfilter, every_expression());
   REQUIRE_FALSE(again.has_value());
   CHECK(again.error().what == "cannot load table t");
   CHECK(again.error().code == EEXIST);
   CHECK_FALSE(again.error().hint.empty());
   CHECK(list(world) == before);
-}
-
-TEST_CASE("a shared table is completed, never doubled") {
-  if (!needs_root()) return;
-  World world = make_world();
-  const nft::Ruleset ruleset = small();
-  must(load_ruleset(world.netfilter, ruleset, false));  // there is none yet
-  const std::string complete = list(world);
-  must(load_ruleset(world.netfilter, ruleset, false));
-  CHECK(list(world) == complete);
-  must(verify_ruleset(world.netfilter, ruleset));
-
-  change(world, "flush chain inet t in");
-  must(load_ruleset(world.netfilter, ruleset, false));
-  CHECK(list(world) == complete);
-
-  change(world, "insert rule inet t in meta mark 5 accept");  // somebody else's stays
-  must(load_ruleset(world.netfilter, ruleset, false));
-  const std::string with_foreign = list(world);
-  CHECK(with_foreign.find("meta mark 0x00000005 accept") != std::string::npos);
-  CHECK(with_foreign.size() == complete.size() + std::string("\t\tmeta mark 0x00000005 accept\n").size());
 }
 
 TEST_CASE("every foreign change is a difference that is named") {
@@ -187,7 +166,7 @@ TEST_CASE("every foreign change is a difference that is named") {
     CAPTURE(foreign.command);
     World world = make_world();
     const nft::Ruleset ruleset = small();
-    must(load_ruleset(world.netfilter, ruleset, true));
+    must(load_ruleset(world.netfilter, ruleset));
     must(verify_ruleset(world.netfilter, ruleset));
     change(world, foreign.command);
     const Status status = verify_ruleset(world.netfilter, ruleset);
@@ -200,7 +179,7 @@ TEST_CASE("each value of each expression is compared") {
   if (!needs_root()) return;
   World world = make_world();
   const nft::Ruleset loaded = every_expression();
-  must(load_ruleset(world.netfilter, loaded, true));
+  must(load_ruleset(world.netfilter, loaded));
   const auto differs = [&](std::size_t rule, std::size_t at, nft::Expression other) {
     nft::Ruleset changed = loaded;
     auto& chain = changed.chains[2];
@@ -247,7 +226,7 @@ TEST_CASE("an error names the rule and nothing of the table remains") {
   World world = make_world();
   nft::Ruleset ruleset = small();
   ruleset.chains[1].rules[1].expressions.back() = nft::Jump{"nowhere"};
-  Status status = load_ruleset(world.netfilter, ruleset, true);
+  Status status = load_ruleset(world.netfilter, ruleset);
   REQUIRE_FALSE(status.has_value());
   CHECK(status.error().what == "cannot load rule 2 of chain in of table t (the rest)");
   CHECK(status.error().code == ENOENT);
@@ -256,7 +235,7 @@ TEST_CASE("an error names the rule and nothing of the table remains") {
 
   ruleset = small();
   ruleset.chains[1].rules[0].expressions = {nft::Masquerade{}};  // only in a nat chain at postrouting
-  status = load_ruleset(world.netfilter, ruleset, true);
+  status = load_ruleset(world.netfilter, ruleset);
   REQUIRE_FALSE(status.has_value());
   CHECK(status.error().what == "cannot load rule 1 of chain in of table t");
   CHECK(status.error().code == EOPNOTSUPP);
@@ -264,7 +243,7 @@ TEST_CASE("an error names the rule and nothing of the table remains") {
 
   ruleset = small();
   ruleset.sets[0].ports = {{80, 90}, {85, 100}};  // overlap
-  status = load_ruleset(world.netfilter, ruleset, true);
+  status = load_ruleset(world.netfilter, ruleset);
   REQUIRE_FALSE(status.has_value());
   CHECK(status.error().what == "cannot load the elements of set ports of table t");
   CHECK(list(world).empty());
@@ -276,7 +255,7 @@ TEST_CASE("what the kernel would cut is refused before") {
   const auto refused = [&](const nft::Rule& rule, const char* why) {
     nft::Ruleset ruleset = small();
     ruleset.chains[0].rules = {rule};
-    const Status status = load_ruleset(world.netfilter, ruleset, true);
+    const Status status = load_ruleset(world.netfilter, ruleset);
     REQUIRE_FALSE(status.has_value());
     CHECK(status.error().what == std::string("rule 1 of chain sub of table t: ") + why);
     CHECK(status.error().code == 0);
@@ -293,7 +272,7 @@ TEST_CASE("what the kernel would cut is refused before") {
 TEST_CASE("counters count") {
   if (!needs_root()) return;
   World world = make_world();
-  must(load_ruleset(world.netfilter, small(), true));
+  must(load_ruleset(world.netfilter, small()));
   send_datagram(world, 85, 100);
   send_datagram(world, 443, 10);
   send_datagram(world, 442, 10);
@@ -320,7 +299,7 @@ TEST_CASE("a set of 100,000 intervals") {
   World world = make_world();
   const nft::Ruleset ruleset = big_set(100000);
   Status loaded, verified;
-  const double load = milliseconds_of([&] { loaded = load_ruleset(world.netfilter, ruleset, true); });
+  const double load = milliseconds_of([&] { loaded = load_ruleset(world.netfilter, ruleset); });
   must(loaded);
   const double verify = milliseconds_of([&] { verified = verify_ruleset(world.netfilter, ruleset); });
   must(verified);
@@ -342,7 +321,7 @@ TEST_CASE("a set of 9,000 intervals is compared whole") {
   if (!needs_root()) return;
   World world = make_world();
   const nft::Ruleset ruleset = big_set(9000);
-  must(load_ruleset(world.netfilter, ruleset, true));
+  must(load_ruleset(world.netfilter, ruleset));
   must(verify_ruleset(world.netfilter, ruleset));
   change(world, "delete element inet t big { 11.0.1.0-11.0.1.1 }");
   const Status changed = verify_ruleset(world.netfilter, ruleset);
@@ -356,7 +335,7 @@ TEST_CASE("thousands of rules") {
   nft::Ruleset ruleset = small();
   for (std::uint32_t i = 0; i < 5000; ++i)
     ruleset.chains[0].rules.push_back({{nft::CtMark{i}, nft::Return{}}, "rule " + std::to_string(i)});
-  must(load_ruleset(world.netfilter, ruleset, true));
+  must(load_ruleset(world.netfilter, ruleset));
   must(verify_ruleset(world.netfilter, ruleset));
 }
 
@@ -367,12 +346,12 @@ TEST_CASE("an unprivileged socket: what does not fit its buffers goes in parts, 
     for (std::uint32_t i = 0; i < 3000; ++i)
       ruleset.chains[0].rules.push_back({{nft::CtMark{i}, nft::Return{}}, "rule " + std::to_string(i)});
     if (netfilter.sendable(8U << 20) >= 8U << 20) return "the send buffer is not bounded: nothing is tested";
-    if (Status status = load_ruleset(netfilter, ruleset, true); !status) return render_error(status.error());
+    if (Status status = load_ruleset(netfilter, ruleset); !status) return render_error(status.error());
     if (Status status = verify_ruleset(netfilter, ruleset); !status) return render_error(status.error());
     if (Status status = delete_table(netfilter, "t"); !status) return render_error(status.error());
 
     ruleset.chains[0].rules[2900].expressions.back() = nft::Jump{"nowhere"};
-    const Status status = load_ruleset(netfilter, ruleset, true);
+    const Status status = load_ruleset(netfilter, ruleset);
     if (status) return "a jump to nowhere was loaded";
     if (status.error().what.find("rule 2901 of chain forward") == std::string::npos)
       return status.error().what;
@@ -392,7 +371,7 @@ TEST_CASE("no privilege, no table") {
     // The capability is looked up in the user namespace that owns the network namespace: a child one has none
     // there.
     if (unshare(CLONE_NEWUSER) != 0) _exit(2);
-    const Status status = load_ruleset(world.netfilter, small(), true);
+    const Status status = load_ruleset(world.netfilter, small());
     _exit(!status && status.error().code == EPERM && status.error().what == "cannot load table t" &&
                   !status.error().hint.empty()
               ? 0

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "netjail/base/result.h"
+#include "netjail/kernel/child.h"
 #include "netjail/os/fd.h"
 #include "netjail/plan/plan.h"
 #include "netjail/report/report.h"
@@ -43,9 +44,10 @@ class HostLock {
 
 class Jail {
  public:
-  // Order: host lock, namespaces, rules loaded and read back, links, addresses, routes, resolver, proof,
-  // child ready. Needs: root. Any failure leaves nothing behind and the program has not started.
-  static Result<Jail> apply(const Plan& plan, HostLock lock);
+  // `child`: spawned before the plan was made, so that its namespaces are there by now. Order: rules loaded
+  // and read back, host, links, addresses, routes, proof, child ready. Needs: root. Any failure leaves
+  // nothing behind and the program has not started.
+  static Result<Jail> apply(const Plan& plan, HostLock lock, Child child);
   Jail(Jail&&) noexcept;
   Jail& operator=(Jail&&) = delete;
   ~Jail();

@@ -5,17 +5,21 @@
 //   supervisor ── clone(CLONE_NEWPID) ──> init ── fork ──> the program
 //        └────────── control socket ────────┘
 //
-// Between clone and exec only raw, async-signal-safe calls are made, from what Child::spawn prepared; a
-// failure is reported as {step, errno} over the control socket. init makes its network namespace, hands the
-// sockets that it opened there to the supervisor, mounts, drops everything, says "ready" and waits for go().
-// The program starts only after go(); when the supervisor dies before or after, PR_SET_PDEATHSIG and the
-// closed control socket end init and with it everything in the pid namespace.
+// init is forked first thing, while the supervisor is small: a fork copies page tables, and each page that is
+// written afterwards is copied too. While the supervisor reads the profile and the host, init makes the two
+// network namespaces and hands the sockets that it opened there over; a netlink socket keeps the namespace it
+// was opened in (network_namespaces(7)). Then it is told the rest through memory that both share
+// (child_shared.h), mounts, drops everything, installs the seccomp filter, forks the program and says
+// "ready". The program executes after go(). Only async-signal-safe calls are made; a failure is
+// reported as {step, errno} over the control socket. When the supervisor dies before or after, the parent
+// death signal and the closed sockets end init and with it everything in the pid namespace.
 #pragma once
 
 #include <linux/filter.h>
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,22 +45,32 @@ struct ChildSpec {
   gid_t gid = 0;
   std::vector<gid_t> groups;
   std::vector<int> keep_fds;
-  std::vector<MountStep> mounts;
-  int pin = -1;  // namespace file that MountStep::Kind::pin mounts out of reach, so that it lives as long as
-                 // the jail
+  std::vector<MountStep> mounts;  // pin: the router's namespace, out of reach, for as long as the jail lives
   std::vector<sock_filter> seccomp;
-  bool listen = false;       // open the resolver's sockets on 127.0.0.1:53
   bool new_session = false;  // no controlling terminal: setsid(2)
 };
 
-// Opened by init inside the jail's network namespace; they keep it.
+// Opened inside the router's namespace. It forwards IPv6 and sends no redirects; lo is down.
+struct RouterSockets {
+  Fd netns;  // the namespace itself
+  Fd route;  // NETLINK_ROUTE
+  Fd rules;  // NETLINK_NETFILTER
+  Fd log;    // NETLINK_NETFILTER, for NFLOG
+};
+
+// Opened inside the jail's. lo is up; links accept no redirects and no router advertisements.
 struct JailSockets {
-  Fd netns;     // the namespace itself
-  Fd route;     // NETLINK_ROUTE
+  Fd netns;
+  Fd route;
   Fd raw;       // IPPROTO_RAW, IPv4, header included
-  Fd raw_ipv6;  // the same for IPv6; invalid on a host without IPv6
-  Fd udp;       // 127.0.0.1:53, if asked for
+  Fd udp;       // the resolver's, 127.0.0.1:53
   Fd tcp;       // listening there
+  Fd raw_ipv6;  // as raw; invalid on a host without IPv6
+};
+
+struct Namespaces {
+  RouterSockets router;
+  JailSockets jail;
 };
 
 struct ChildEvent {
@@ -64,18 +78,23 @@ struct ChildEvent {
   Kind kind = Kind::ready;
   int value = 0;   // failed: step; stopped: signal; exited: status; signalled: signal
   int code = 0;    // errno of failed and exec_failed
-  int detail = 0;  // failed: index of the mount
+  int detail = 0;  // failed: index of the mount or sysctl
 };
+
+class SharedSpec;
 
 class Child {
  public:
-  // Needs: CAP_SYS_ADMIN. Should be called while the process is single-threaded and small: it is copied.
-  static Result<Child> spawn(const ChildSpec& spec);
-  Child(Child&&) = default;
+  // Forks init and returns at once. Needs: CAP_SYS_ADMIN. To be called while the process is single-threaded,
+  // small, and has no descriptors of its own that must not be inherited unseen.
+  static Result<Child> spawn();
+  Child(Child&&) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();  // kills init, and with it the pid namespace, and reaps it
 
-  Result<JailSockets> receive_sockets();
+  // In this order, each once. Those that wait give up after 20 seconds.
+  Result<Namespaces> receive_namespaces();
+  Status prepare(const ChildSpec& spec);
   Status wait_ready();
   Status go();
   // The next event, or nothing when init is gone.
@@ -90,17 +109,15 @@ class Child {
   void kill();
 
  private:
-  Child(pid_t pid, Fd control, const ChildSpec& spec);
+  Child(pid_t pid, Fd control, Fd start, std::unique_ptr<SharedSpec> shared);
   pid_t pid_;
   Fd control_;
+  Fd start_;  // pipe: the program executes when a byte comes, and ends when it is closed without
+  std::unique_ptr<SharedSpec> shared_;
   std::vector<MountStep> mounts_;
   std::string command_;
   std::string cwd_;
   bool reaped_ = false;
 };
-
-// Runs `open` in a new network namespace, in a helper that shares this process's memory and descriptors
-// (vfork semantics), so that what it opens stays open here. No other code enters the router's namespace.
-Status in_new_netns(void (*open)(void*), void* argument);
 
 }  // namespace netjail

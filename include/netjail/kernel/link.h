@@ -19,13 +19,14 @@
 namespace netjail {
 
 struct Veth {
-  std::string name;  // end in the socket's namespace, created up
+  std::string name;  // end in the socket's namespace
   std::uint32_t index = 0;
-  std::string peer_name;         // end in `peer_netns`, created down
+  std::string peer_name;         // end in `peer_netns`
   std::uint32_t peer_index = 0;  // 0: the kernel chooses
   int peer_netns = -1;
   std::uint32_t mtu = 1500;
 };
+// Both ends are down: append_link_up() opens them.
 void append_veth(MessageBuffer& messages, const Veth& veth);
 // Up, without an IPv6 link-local address. `forwarding`: IPv4 forwarding of this link alone.
 void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwarding);

@@ -45,6 +45,7 @@ class MessageBuffer {
   void add(const nlmsghdr* message);
 
   std::span<std::byte> bytes() { return bytes_; }
+  std::span<const std::byte> bytes() const { return bytes_; }
   std::size_t messages() const { return starts_.size(); }
   void clear();
 

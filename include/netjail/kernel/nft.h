@@ -13,14 +13,45 @@
 
 namespace netjail {
 
-// Loads the table. With `exclusive` it must not exist yet (EEXIST is an error), else what is there stays and
-// what is missing is added. Needs: CAP_NET_ADMIN over the socket's namespace. An error names the object
-// ("rule 3 of chain forward: ...") and carries the kernel's words; nothing of the batch remains then.
-Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset, bool exclusive);
+// The messages that make a table, encoded before there is a socket to send them through. Refers to the
+// ruleset.
+class EncodedRuleset {
+ public:
+  // An error when the kernel's formats cannot hold something of it.
+  static Result<EncodedRuleset> encode(const nft::Ruleset& ruleset);
 
-// Reads the table back and compares chains (hook, priority, policy), rules (every expression, comment) and
-// the elements of sets with `ruleset`; of a set with more than 20,000 elements a sample, and the number if
-// the kernel tells it. An error names the first difference.
+  // Makes the table, which must not exist yet (else EEXIST). Needs: CAP_NET_ADMIN over the socket's
+  // namespace. An error names the object ("rule 3 of chain forward: ...") and carries the kernel's words;
+  // nothing of the batch remains then.
+  Status load(Netlink& netfilter) const;
+
+  // Reads the table back and compares chains (hook, priority, policy), rules (every expression, comment) and
+  // the elements of sets; of a set with more than 20,000 elements a sample, and the number if the kernel
+  // tells it. An error names the first difference.
+  Status verify(Netlink& netfilter) const;
+
+ private:
+  enum class Kind : std::uint8_t { table, counter, set, elements, chain, rule };
+  // What a message is about: the object's place in the ruleset, named only when something fails.
+  struct Subject {
+    Kind kind = Kind::table;
+    std::size_t index = 0;
+    std::size_t rule = 0;
+  };
+  explicit EncodedRuleset(const nft::Ruleset& ruleset);
+  template <class Put>
+  void add(Subject subject, const Put& put);
+  Status send(Netlink& netfilter, bool& sent) const;
+  Status failed(NetlinkFailure failure, std::size_t first, std::size_t count) const;
+  std::string name_of(const Subject& subject) const;
+  static std::string hint_for(int code, Kind kind);
+
+  const nft::Ruleset* ruleset_;
+  MessageBuffer messages_;
+  std::vector<Subject> subjects_;
+};
+// Encoded and used at once.
+Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
 Status verify_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
 
 // True if the table exists in the socket's namespace.
