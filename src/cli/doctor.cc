@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -29,9 +30,34 @@ Finding check_kernel() {
   return {fine, fmt::format("Linux {}", name.release), "netjail needs Linux 5.15 or newer"};
 }
 
-Finding check_root() {
-  return {::geteuid() == 0, ::geteuid() == 0 ? "running as root" : "not running as root",
-          "sudo netjail doctor"};
+// Supervising a jail gives standard input and output away; what comes after wants them back.
+class KeptStreams {
+ public:
+  KeptStreams() : in_(::fcntl(0, F_DUPFD_CLOEXEC, 3)), out_(::fcntl(1, F_DUPFD_CLOEXEC, 3)) {}
+  KeptStreams(const KeptStreams&) = delete;
+  KeptStreams& operator=(const KeptStreams&) = delete;
+  ~KeptStreams() {
+    ::dup2(in_.get(), 0);
+    ::dup2(out_.get(), 1);
+  }
+
+ private:
+  Fd in_;
+  Fd out_;
+};
+
+Finding check_mode() {
+  if (::geteuid() == 0) return {true, "running as root: jails reach the world by a veth into the host", ""};
+  const bool pasta = ::access("/usr/bin/pasta", X_OK) == 0;
+  return {pasta,
+          pasta ? "running without root: jails reach the world through pasta" : "pasta is not installed",
+          "without it only root has jails with a way out: apt install passt"};
+}
+
+Finding check_tun() {
+  const bool fine = ::access("/dev/net/tun", R_OK | W_OK) == 0;
+  return {fine, fine ? "/dev/net/tun can be opened" : "/dev/net/tun cannot be opened by you",
+          "pasta needs it; as root: modprobe tun; chmod 666 /dev/net/tun (as udev does)"};
 }
 
 Finding check_sysctl() {
@@ -57,7 +83,6 @@ Finding check_resolver(const HostFacts& host) {
 
 // The whole set-up with the proof, up to a program that does nothing.
 Finding check_jail(const Result<HostFacts>& host) {
-  if (::geteuid() != 0) return {false, "a jail was not tried: that needs root", "sudo netjail doctor"};
   if (!host) return {false, host.error().what, ""};
   Profile profile;
   profile.name = "doctor";
@@ -65,10 +90,15 @@ Finding check_jail(const Result<HostFacts>& host) {
   if (!identity) return {false, identity.error().what, identity.error().hint};
   const auto caller = make_caller(*identity, {"/bin/true"}, {});
   if (!caller) return {false, caller.error().what, caller.error().hint};
+  const KeptStreams streams;
   const auto run = [&]() -> Result<Outcome> {
     NJ_TRY_AS(Child child, Child::spawn());
+    HostLock lock;
+    if (::geteuid() == 0) {  // as plan_run()
+      NJ_TRY_AS(lock, HostLock::take());
+    }
     NJ_TRY_AS(const Plan plan, make_plan(make_policy(profile), *host, *caller));
-    NJ_TRY_AS(Jail jail, Jail::apply(plan, HostLock(), std::move(child)));
+    NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(lock), std::move(child)));
     return jail.supervise({});
   }();
   if (!run) return {false, "a jail cannot be made: " + render_error(run.error()), ""};
@@ -80,7 +110,8 @@ Finding check_jail(const Result<HostFacts>& host) {
 Result<int> doctor_command(const Arguments& arguments) {
   if (!arguments.words.empty()) return fail("netjail doctor takes no argument");
   const auto host = probe_host({*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")});
-  std::vector<Finding> findings{check_kernel(), check_root(), check_sysctl(), check_jail(host)};
+  std::vector<Finding> findings{check_kernel(), check_mode(), ::geteuid() == 0 ? check_sysctl() : check_tun(),
+                                check_jail(host)};
   if (host) {
     findings.push_back(check_route(*host));
     findings.push_back(check_resolver(*host));

@@ -21,19 +21,18 @@ Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& kee
   NJ_TRY_AS(ChosenPolicy chosen, choose_policy(arguments, program));
   const Policy& policy = chosen.policy;
   if (policy.uplink == UplinkChoice::none && policy.opens_anything())
-    return fail("profile " + policy.name + " opens destinations, but says uplink = \"none\"",
-                "remove the allow rules, or the uplink key");
+    return fail(
+        "profile " + policy.name + " opens destinations, but says uplink = \"none\"",
+        "use another profile with --allow, such as --profile default; or remove the uplink key of this one");
 
   const std::string user = arguments.has("user") ? arguments.value("user") : policy.user.value_or("");
   NJ_TRY_AS(const Identity identity, find_identity(user, policy.groups));
   NJ_TRY_AS(const Caller caller, make_caller(identity, arguments.words, keep_fds));
-  if (for_real && ::geteuid() != 0)
-    return fail("netjail run needs root in this version",
-                "sudo netjail run ...; the program itself still runs as you");
 
   HostLock lock;
   // Root inside: what other runs keep below /run/netjail is covered, so it must be there and stay there.
-  if (for_real && (policy.opens_anything() || identity.uid == 0)) {
+  const bool host_uplink = policy.opens_anything() && policy.uplink != UplinkChoice::pasta;
+  if (for_real && ::geteuid() == 0 && (host_uplink || identity.uid == 0)) {
     NJ_TRY_AS(lock, HostLock::take());
   }
   NJ_TRY_AS(const HostFacts host, probe_host(route_probes(policy)));

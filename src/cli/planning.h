@@ -15,7 +15,7 @@ struct Planned {
 // What --keep-fd names, checked: to be asked before netjail opens descriptors of its own.
 Result<std::vector<int>> kept_descriptors(const Arguments& arguments);
 
-// `for_real`: the plan is to be applied, so root is needed and the host lock is taken before the host is
+// `for_real`: the plan is to be applied, so the host lock is taken, where one is needed, before the host is
 // read.
 Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& keep_fds, bool for_real);
 

@@ -21,8 +21,7 @@ constexpr std::size_t kMostLive = 20;  // lines while the program runs; the summ
 
 void tell(const std::string& text) { (void)write_all(STDERR_FILENO, text); }
 
-SuperviseOptions live_lines(const Plan& plan) {
-  SuperviseOptions options;
+SuperviseOptions live_lines(const Plan& plan, SuperviseOptions options) {
   const auto limited = [told = std::make_shared<std::size_t>(0)](const std::string& line) {
     if (*told > kMostLive) return;
     tell(++*told > kMostLive ? "netjail: more refusals follow; the summary at the end counts them\n" : line);
@@ -79,7 +78,10 @@ Result<int> run_jailed(const Arguments& arguments) {
   const bool live = !quiet && (verbose || ::isatty(STDERR_FILENO) == 1);
   if (!child) return std::unexpected(child.error());
   NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock), std::move(*child)));
-  NJ_TRY_AS(const Outcome outcome, jail.supervise(live ? live_lines(plan) : SuperviseOptions()));
+  SuperviseOptions options;
+  options.on_uplink_lost = [] { tell("netjail: pasta has ended: the jail has no way out any more\n"); };
+  if (live) options = live_lines(plan, std::move(options));
+  NJ_TRY_AS(const Outcome outcome, jail.supervise(options));
 
   if (!quiet) tell(render_summary(plan, outcome, verbose));
   if (json) {

@@ -5,6 +5,7 @@
 
 #include "host_state.h"
 #include "netjail/kernel/seccomp.h"
+#include "pasta.h"
 #include "proof.h"
 #include "router.h"
 #include "supervise.h"
@@ -63,6 +64,7 @@ Result<ChildSpec> to_spec(const Plan& plan) {
 struct Jail::State {
   Plan plan;
   HostLock lock;
+  std::optional<Pasta> pasta;
   Router router;
   LogReader log;
   std::map<std::string, CounterValue> baseline;
@@ -81,6 +83,11 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
   NJ_TRY_AS(Namespaces namespaces, child.receive_namespaces());
   NJ_TRY(child.prepare(spec));  // init mounts while we load the rules
   JailSockets& sockets = namespaces.jail;
+  std::optional<Pasta> pasta;
+  if (plan.uplink.kind == UplinkPlan::Kind::pasta) {
+    NJ_TRY_AS(Pasta started, Pasta::start(child.launcher(), plan.uplink, private_addresses(plan.uplink)));
+    pasta.emplace(std::move(started));
+  }
   NJ_TRY_AS(Router router, make_router(std::move(namespaces.router)));
   NJ_TRY(rules.load(router.rules));
   NJ_TRY(rules.verify(router.rules));
@@ -92,19 +99,25 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
   NJ_TRY(wait_addresses(jail_route, addresses));
   NJ_TRY_AS(LogReader log, LogReader::create(std::move(router.log), kLogGroup, 128));
   NJ_TRY(child.wait_ready());
+  if (pasta) {
+    NJ_TRY(pasta->wait_link(router.route));
+    NJ_TRY(attach_tap(router, addresses, plan.uplink));
+  }
+  child.dismiss_launcher();
   if (!plan.resolver.listen) {
     sockets.udp.reset();
     sockets.tcp.reset();
   }
-  return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(router), std::move(log),
-                                            std::move(baseline), std::move(sockets.udp),
+  return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(pasta), std::move(router),
+                                            std::move(log), std::move(baseline), std::move(sockets.udp),
                                             std::move(sockets.tcp), std::move(child)}));
 }
 
 Result<Outcome> Jail::supervise(const SuperviseOptions& options) {
   State& state = *state_;
-  NJ_TRY_AS(Outcome outcome, supervise_child({state.plan, state.child, state.log, std::move(state.udp),
-                                              std::move(state.tcp), options}));
+  NJ_TRY_AS(Outcome outcome,
+            supervise_child({state.plan, state.child, state.log, std::move(state.udp), std::move(state.tcp),
+                             state.pasta ? state.pasta->pidfd() : -1, options}));
   NJ_TRY_AS(const auto counters, read_counters(state.router.rules, state.plan.router.ruleset.table));
   const auto count_of = [&](std::string_view id) -> std::uint64_t {
     const auto now = counters.find(counter_name(id));

@@ -61,8 +61,8 @@ Result<std::optional<JailAddresses>> claim(Netlink& host_route, std::uint32_t li
                                               static_cast<std::uint32_t>(v4[2]) << 8 | v4[3]);
   }
   MessageBuffer messages;
-  append_route(messages, host_prefix(*addresses.ipv4), link, true);
-  if (addresses.ipv6) append_route(messages, host_prefix(*addresses.ipv6), link, true);
+  append_route(messages, host_prefix(*addresses.ipv4), link, RouteMode::exclusive);
+  if (addresses.ipv6) append_route(messages, host_prefix(*addresses.ipv6), link, RouteMode::exclusive);
   const auto done = host_route.transact(messages);
   if (done) return addresses;
   if (done.error().message == 0 && done.error().error.code == EEXIST) return std::nullopt;
@@ -126,16 +126,10 @@ Result<JailAddresses> open_host_link(HostLink& host, const UplinkPlan& plan) {
   return claim_addresses(host.route, host.link.index, plan);
 }
 
-// The jail's addresses when there is no way out: any will do.
-JailAddresses private_addresses(const UplinkPlan& plan) {
-  JailAddresses addresses{pick(plan.pools.front(), 1), std::nullopt};
-  if (plan.ipv6) addresses.ipv6 = pick(plan.pool_ipv6, 1);
-  return addresses;
-}
-
-void append_ways(MessageBuffer& messages, const JailAddresses& addresses, std::uint32_t index) {
+void append_ways(MessageBuffer& messages, const JailAddresses& addresses, std::uint32_t index,
+                 RouteMode mode = RouteMode::add) {
   for (const auto& ip : {addresses.ipv4, addresses.ipv6})
-    if (ip) append_route(messages, default_route(ip->family), index, false);
+    if (ip) append_route(messages, default_route(ip->family), index, mode);
 }
 
 Status configure_router(Netlink& route, const JailAddresses& addresses, bool has_uplink) {
@@ -143,7 +137,7 @@ Status configure_router(Netlink& route, const JailAddresses& addresses, bool has
   append_link_up(messages, kJailIndex, true);
   if (has_uplink) append_link_up(messages, kUplinkIndex, true);
   for (const auto& ip : {addresses.ipv4, addresses.ipv6})
-    if (ip) append_route(messages, host_prefix(*ip), kJailIndex, false);
+    if (ip) append_route(messages, host_prefix(*ip), kJailIndex, RouteMode::add);
   // Without a way out the default route leads back: packets still meet the rules, which refuse and count
   // them.
   append_ways(messages, addresses, has_uplink ? kUplinkIndex : kJailIndex);
@@ -162,6 +156,12 @@ Status configure_jail(Netlink& route, const JailAddresses& addresses) {
 }
 
 }  // namespace
+
+JailAddresses private_addresses(const UplinkPlan& plan) {
+  JailAddresses addresses{pick(plan.pools.front(), 1), std::nullopt};
+  if (plan.ipv6) addresses.ipv6 = pick(plan.pool_ipv6, 1);
+  return addresses;
+}
 
 Result<Router> make_router(RouterSockets sockets) {
   NJ_TRY_AS(Netlink route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
@@ -191,6 +191,15 @@ Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optio
   NJ_TRY(
       wait_operational(router.route, host ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
   return addresses;
+}
+
+Status attach_tap(Router& router, const JailAddresses& addresses, const UplinkPlan& plan) {
+  NJ_TRY_AS(const LinkInfo tap, find_link(router.route, std::string(kUplinkInterface)));
+  MessageBuffer messages;
+  append_link_settings(messages, tap.index, plan.mtu);
+  append_link_up(messages, tap.index, true);
+  append_ways(messages, addresses, tap.index, RouteMode::replace);
+  return router.route.request(messages, "cannot configure the router's uplink");
 }
 
 Status wait_addresses(Netlink& jail_route, const JailAddresses& addresses) {

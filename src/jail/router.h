@@ -36,6 +36,13 @@ Result<std::optional<HostLink>> make_links(Netlink& router_route, int jail_netns
 Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optional<HostLink> host,
                                  const UplinkPlan& plan);
 
+// The jail's addresses where nobody else could have them: no way out, or a way without the host's network.
+JailAddresses private_addresses(const UplinkPlan& plan);
+
+// Opens the tap that pasta has made, and turns the default routes from the jail, where they led the proof's
+// packets, to it.
+Status attach_tap(Router& router, const JailAddresses& addresses, const UplinkPlan& plan);
+
 // Until the jail receives what is sent to its addresses: the kernel's IPv6 makes the local route of a new
 // address in a work of its own, after the address can be sent from already; a reply that comes before is
 // dropped.

@@ -65,13 +65,18 @@ class Terminal {
 class Supervisor {
  public:
   explicit Supervisor(SuperviseInput input)
-      : in_(std::move(input)), control_(loop_), signal_events_(loop_), log_events_(loop_), hangup_(loop_) {}
+      : in_(std::move(input)),
+        control_(loop_),
+        signal_events_(loop_),
+        log_events_(loop_),
+        uplink_(loop_),
+        hangup_(loop_) {}
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
   ~Supervisor() {
     if (resolver_) resolver_->stop();
     // The descriptors are not ours to close.
-    for (asio::posix::stream_descriptor* descriptor : {&control_, &signal_events_, &log_events_})
+    for (asio::posix::stream_descriptor* descriptor : {&control_, &signal_events_, &log_events_, &uplink_})
       if (descriptor->is_open()) descriptor->release();
   }
 
@@ -79,12 +84,14 @@ class Supervisor {
     control_.assign(in_.child.control());
     signal_events_.assign(signals_.fd());
     log_events_.assign(in_.log.fd());
+    if (in_.uplink >= 0) uplink_.assign(in_.uplink);
     NJ_TRY(start_resolver());
     NJ_TRY(in_.child.go());
     detach_streams();
     watch_control();
     watch_signals();
     watch_log();
+    watch_uplink();
     loop_.run();
     terminal_.take_back();
     if (error_) return std::unexpected(std::move(*error_));
@@ -199,6 +206,13 @@ class Supervisor {
     });
   }
 
+  void watch_uplink() {
+    if (!uplink_.is_open()) return;
+    uplink_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
+      if (!failed && in_.options.on_uplink_lost) in_.options.on_uplink_lost();
+    });
+  }
+
   void read_log(std::size_t most) {
     in_.log.read(most, [this](const std::string& rule, std::span<const std::byte> octets) {
       const auto flow = parse_packet(octets);
@@ -214,6 +228,7 @@ class Supervisor {
   asio::posix::stream_descriptor control_;
   asio::posix::stream_descriptor signal_events_;
   asio::posix::stream_descriptor log_events_;
+  asio::posix::stream_descriptor uplink_;
   asio::steady_timer hangup_;
   std::unique_ptr<Resolver> resolver_;
   Outcome outcome_;

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "child_init.h"
+#include "netjail/base/text.h"
 
 namespace netjail {
 namespace {
@@ -39,8 +40,12 @@ std::optional<ChildEvent> to_event(const Message& message) {
 
 }  // namespace
 
-Child::Child(pid_t pid, Fd control, Fd start, std::unique_ptr<SharedSpec> shared)
-    : pid_(pid), control_(std::move(control)), start_(std::move(start)), shared_(std::move(shared)) {}
+Child::Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<SharedSpec> shared)
+    : pid_(pid),
+      launcher_(launcher),
+      control_(std::move(control)),
+      start_(std::move(start)),
+      shared_(std::move(shared)) {}
 Child::Child(Child&&) noexcept = default;
 
 Result<Child> Child::spawn() {
@@ -54,13 +59,15 @@ Result<Child> Child::spawn() {
   const Fd their_start(pair[0]);
   Fd our_start(pair[1]);
 
-  init::Start start{theirs.get(), their_start.get(), shared->spec(), {}};
+  const bool rootless = ::geteuid() != 0;
+  init::Start start{theirs.get(), their_start.get(), shared->spec(), shared->init_pid(),
+                    rootless,     ::geteuid(),       ::getegid(),    {}};
   // init must not run a handler of ours, nor die of a signal before it ignores them.
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &start.signal_mask);
-  const auto pid =
-      static_cast<pid_t>(::syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  const auto pid = static_cast<pid_t>(
+      ::syscall(SYS_clone, (rootless ? 0 : CLONE_NEWPID) | SIGCHLD, nullptr, nullptr, nullptr, 0));
   if (pid == 0) {
     // Else init would hold its own sockets open and never see us die.
     ::close(ours.get());
@@ -72,10 +79,11 @@ Result<Child> Child::spawn() {
   if (pid < 0) {
     errno = code;
     return fail_errno("cannot make a pid namespace for the jail",
-                      code == EPERM ? "netjail needs root here: sudo netjail run ..." : "");
+                      code == EPERM ? "inside a container root needs CAP_SYS_ADMIN and CAP_NET_ADMIN" : "");
   }
   shared->keep_private();
-  return Child(pid, std::move(ours), std::move(our_start), std::move(shared));
+  return Child(rootless ? -1 : pid, rootless ? pid : -1, std::move(ours), std::move(our_start),
+               std::move(shared));
 }
 
 Child::~Child() {
@@ -84,7 +92,18 @@ Child::~Child() {
   reap();
 }
 
+void Child::dismiss_launcher() {
+  if (launcher_ < 0) return;
+  ::kill(launcher_, SIGKILL);
+  while (::waitpid(launcher_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  launcher_ = -1;
+}
+
 void Child::kill() {
+  dismiss_launcher();
+  if (pid_ < 0) pid_ = *shared_->init_pid();
+  if (pid_ <= 0) reaped_ = true;  // the launcher did not get that far
   if (!reaped_) ::kill(pid_, SIGKILL);
 }
 
@@ -107,7 +126,10 @@ Result<Namespaces> Child::receive_namespaces() {
   header.msg_iovlen = 1;
   header.msg_control = space;
   header.msg_controllen = sizeof space;
-  const ssize_t got = ::recvmsg(control_.get(), &header, MSG_CMSG_CLOEXEC);
+  ssize_t got = 0;
+  // The end of init discards nothing that it sent, but is told first if it left something of ours unread.
+  do got = ::recvmsg(control_.get(), &header, MSG_CMSG_CLOEXEC);
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got != static_cast<ssize_t>(sizeof message)) return fail("the jail's first process died during set-up");
   if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
 
@@ -121,10 +143,13 @@ Result<Namespaces> Child::receive_namespaces() {
   }
   if (count != static_cast<std::size_t>(message.value))
     return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");
+  if (pid_ < 0) pid_ = *shared_->init_pid();
   std::size_t next = 0;
   const auto take = [&] { return std::move(received[next++]); };
   // Braces evaluate in order.
-  return Namespaces{{take(), take(), take(), take()}, {take(), take(), take(), take(), take(), take()}};
+  Namespaces out{{take(), take(), take(), take()}, {take(), take(), take(), take(), take(), {}}};
+  if (message.code == 1) out.jail.raw_ipv6 = take();
+  return out;
 }
 
 Status Child::prepare(const ChildSpec& spec) {
@@ -133,7 +158,8 @@ Status Child::prepare(const ChildSpec& spec) {
   cwd_ = spec.cwd;
   NJ_TRY(shared_->write(spec));
   const Message message{init::kSpecMessage, 0, 0, 0};
-  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0)
+  // EPIPE: init has ended, and wait_ready() reads why.
+  if (::send(control_.get(), &message, sizeof message, MSG_NOSIGNAL) < 0 && errno != EPIPE)
     return fail_errno("cannot instruct the jail's first process");
   return {};
 }
@@ -162,11 +188,33 @@ Result<std::optional<ChildEvent>> Child::read_event() {
   Message message{};
   ssize_t got = 0;
   do got = ::recv(control_.get(), &message, sizeof message, 0);
-  while (got < 0 && errno == EINTR);
-  if (got < 0 && errno != ECONNRESET) return fail_errno("cannot read from the jail's first process");
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));  // as in receive_namespaces()
+  if (got < 0) return fail_errno("cannot read from the jail's first process");
   if (got != static_cast<ssize_t>(sizeof message)) return std::nullopt;
   return to_event(message);
 }
+
+namespace {
+
+bool sysctl_is(const char* path, std::string_view value) {
+  const auto text = read_file(path, 64);
+  return text && trim(*text) == value;
+}
+
+// Why user namespaces may be shut for a caller without root, and who can open them.
+std::string user_namespace_hint() {
+  std::string hint = "a container's system call filter may forbid it";
+  if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", "0"))
+    hint = "as root: sysctl kernel.unprivileged_userns_clone=1";
+  else if (sysctl_is("/proc/sys/user/max_user_namespaces", "0"))
+    hint = "as root: sysctl user.max_user_namespaces=15000";
+  else if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
+    hint =
+        "AppArmor restricts user namespaces; as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
+  return hint + "; or run netjail as root: sudo netjail ...";
+}
+
+}  // namespace
 
 Error Child::describe_failure(const ChildEvent& event) const {
   Error error;
@@ -201,8 +249,13 @@ Error Child::describe_failure(const ChildEvent& event) const {
     error.hint =
         "a core dump handler (kernel.core_pattern) would get the program's memory: raise the hard limit "
         "(ulimit -Hc 1)";
-  if (event.code == EPERM && step <= init::Step::mount)
-    error.hint = "netjail needs root here; inside a container it needs CAP_SYS_ADMIN and CAP_NET_ADMIN";
+  const bool denied = event.code == EPERM || event.code == EACCES;
+  if (step == init::Step::user_namespace || (denied && step <= init::Step::mount && ::geteuid() != 0))
+    error.hint = user_namespace_hint();
+  else if (denied && step <= init::Step::mount)
+    error.hint = "inside a container root needs CAP_SYS_ADMIN and CAP_NET_ADMIN for this";
+  if (step == init::Step::namespaces && event.code == EINVAL)
+    error.hint = "/ is no mount point (a plain chroot?): mount --bind DIR DIR before chroot";
   return error;
 }
 

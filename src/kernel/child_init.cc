@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 namespace netjail::init {
@@ -34,7 +35,7 @@ void send(int control, const Message& message) {
 }
 
 void hand_over(const Start& s, const Sockets& sockets) {
-  Message message{kSocketsMessage, static_cast<std::int32_t>(sockets.count), 0, 0};
+  Message message{kSocketsMessage, static_cast<std::int32_t>(sockets.count), sockets.ipv6 ? 1 : 0, 0};
   iovec part{&message, sizeof message};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof sockets.fds)] = {};
   msghdr header{};
@@ -48,21 +49,82 @@ void hand_over(const Start& s, const Sockets& sockets) {
   rights->cmsg_len = CMSG_LEN(sockets.count * sizeof(int));
   std::memcpy(CMSG_DATA(rights), sockets.fds, sockets.count * sizeof(int));
   if (::sendmsg(s.control, &header, MSG_NOSIGNAL) < 0) die(s, Step::sockets);
-}
-
-// What needs no profile. `proc` is a procfs for make_mounts().
-Sockets make_namespaces(const Start& s, int& proc) {
-  proc = make_proc();
-  if (proc < 0) die(s, Step::namespaces);
-  Sockets sockets;
-  if (const Failure failure = make_networks(proc, sockets); failure.step != Step::none)
-    die(s, failure.step, failure.detail);
-  hand_over(s, sockets);
   // The router's namespace itself is still to be pinned (MountStep::Kind::pin).
   for (std::size_t i = 1; i < sockets.count; ++i) ::close(sockets.fds[i]);
-  // What the supervisor does not wait for.
-  if (::unshare(CLONE_NEWNS | CLONE_NEWIPC) != 0 || !prepare_mounts()) die(s, Step::namespaces);
-  return sockets;
+}
+
+void check(const Start& s, const Failure& failure) {
+  if (failure.step != Step::none) die(s, failure.step, failure.detail);
+}
+
+void tie_to_supervisor(const Start& s) {
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die(s, Step::parent_death);
+}
+
+bool write_proc(const char* path, const char* text) {
+  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const auto size = static_cast<ssize_t>(std::strlen(text));
+  const bool done = ::write(fd, text, std::strlen(text)) == size;
+  const int code = errno;
+  ::close(fd);
+  errno = code;
+  return done;
+}
+
+// Of our new user namespace, in which the caller is who he was and nobody else exists (user_namespaces(7):
+// what needs no privilege).
+void map_caller(const Start& s) {
+  char uids[64];
+  char gids[64];
+  std::snprintf(uids, sizeof uids, "%u %u 1", s.uid, s.uid);
+  std::snprintf(gids, sizeof gids, "%u %u 1", s.gid, s.gid);
+  if (!write_proc("/proc/self/setgroups", "deny") || !write_proc("/proc/self/gid_map", gids) ||
+      !write_proc("/proc/self/uid_map", uids))
+    die(s, Step::user_namespace);
+}
+
+// The launcher: comes back as init in a user namespace below the router's.
+void launch_init(const Start& s, Sockets& sockets) {
+  if (::unshare(CLONE_NEWUSER) != 0) die(s, Step::user_namespace);
+  map_caller(s);
+  const int proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (proc < 0) die(s, Step::user_namespace);
+  check(s, make_router(proc, sockets));
+  ::close(proc);
+  // The pid is in the shared memory before init runs.
+  constexpr unsigned long kFlags =
+      CLONE_NEWUSER | CLONE_NEWPID | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, kFlags, nullptr, s.init_pid, nullptr, 0));
+  if (pid < 0) die(s, Step::user_namespace);
+  if (pid > 0) {
+    ::prctl(PR_SET_NAME, "netjail-launch", 0, 0, 0);
+    ::syscall(SYS_close_range, 0u, ~0u, 0u);
+    while (true) ::pause();  // until it is killed
+  }
+  tie_to_supervisor(s);
+  map_caller(s);
+}
+
+// What needs no profile. Returns a procfs for make_mounts().
+int make_namespaces(const Start& s, Sockets& sockets) {
+  constexpr int kOthers = CLONE_NEWNS | CLONE_NEWIPC;
+  if (s.rootless) {
+    launch_init(s, sockets);
+    // Only in a mount namespace of our own may we mount.
+    if (::unshare(kOthers) != 0) die(s, Step::namespaces);
+  }
+  const int proc = make_proc();
+  if (proc < 0) die(s, Step::namespaces);
+  if (!s.rootless) check(s, make_router(proc, sockets));
+  char groups[64] = "0 2147483647";
+  if (s.rootless) std::snprintf(groups, sizeof groups, "%u %u", s.gid, s.gid);
+  check(s, make_jail(proc, groups, sockets));
+  hand_over(s, sockets);
+  // Here the supervisor does not wait for it.
+  if (!s.rootless && ::unshare(kOthers) != 0) die(s, Step::namespaces);
+  if (!prepare_mounts()) die(s, Step::namespaces);
+  return proc;
 }
 
 void wait_for_spec(const Start& s) {
@@ -102,7 +164,8 @@ void drop_privileges(const Start& s) {
       if (errno == EINVAL) break;
       die(s, Step::bounding_set);
     }
-  if (::syscall(SYS_setgroups, s.spec->group_count, s.spec->groups) != 0) die(s, Step::groups);
+  // In a user namespace without root nobody can change groups: he keeps those that he has.
+  if (!s.rootless && ::syscall(SYS_setgroups, s.spec->group_count, s.spec->groups) != 0) die(s, Step::groups);
   if (::syscall(SYS_setresgid, s.spec->gid, s.spec->gid, s.spec->gid) != 0) die(s, Step::gid);
   if (::syscall(SYS_setresuid, s.spec->uid, s.spec->uid, s.spec->uid) != 0) die(s, Step::uid);
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) die(s, Step::capabilities);
@@ -214,10 +277,10 @@ void reap(const Start& s, pid_t program) {
 }  // namespace
 
 void run(const Start& s) {
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die(s, Step::parent_death);
+  tie_to_supervisor(s);
   ::prctl(PR_SET_NAME, "netjail-init", 0, 0, 0);
-  int proc = -1;
-  const Sockets sockets = make_namespaces(s, proc);
+  Sockets sockets;
+  const int proc = make_namespaces(s, sockets);
   wait_for_spec(s);
   if (s.spec->new_session && ::setsid() < 0) die(s, Step::session);
   make_mounts(s, proc, sockets.router_netns());
@@ -249,6 +312,7 @@ const char* step_name(Step step) {
     case Step::none: return "start";
     case Step::parent_death: return "tie the jail to the supervisor";
     case Step::session: return "start a session for the jail";
+    case Step::user_namespace: return "make a user namespace";
     case Step::namespaces: return "make the jail's mount and IPC namespaces";
     case Step::router: return "make the router's network namespace";
     case Step::jail: return "make the jail's network namespace";

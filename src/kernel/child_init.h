@@ -11,6 +11,7 @@ namespace netjail::init {
 enum class Step : int {
   none,
   parent_death,
+  user_namespace,
   namespaces,
   router,
   jail,
@@ -36,16 +37,21 @@ const char* step_name(Step step);
 
 // What init knows from the fork on.
 struct Start {
-  int control;           // to the supervisor
-  int start;             // the program waits here
-  const Spec* spec;      // valid once kSpecMessage has come
+  int control;       // to the supervisor
+  int start;         // the program waits here
+  const Spec* spec;  // valid once kSpecMessage has come
+  pid_t* init_pid;   // the kernel writes it when the launcher clones init
+  bool rootless;     // with uid and gid, those of the caller
+  uid_t uid;
+  gid_t gid;
   sigset_t signal_mask;  // of the caller, restored for the program
 };
 
 struct Message {
   std::int32_t kind, value, code, detail;
 };
-inline constexpr std::int32_t kSocketsMessage = 100;  // carries descriptors
+// Carries descriptors; value: how many, code: 1 if raw_ipv6 is among them.
+inline constexpr std::int32_t kSocketsMessage = 100;
 inline constexpr std::int32_t kSpecMessage = 101;
 inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
 inline constexpr std::size_t kMostSockets = 10;
@@ -58,12 +64,16 @@ struct Failure {
   int detail = 0;
 };
 struct Sockets {
-  int fds[kMostSockets];  // in the order of RouterSockets and JailSockets
+  // The router's namespace, route, rules and log; the jail's namespace, route, raw, udp, tcp; raw_ipv6.
+  int fds[kMostSockets];
   std::size_t count = 0;
+  bool ipv6 = false;
   int router_netns() const { return fds[0]; }
 };
-// Ends in the jail's network namespace. `proc`: a procfs.
-Failure make_networks(int proc, Sockets& sockets);
+// Each leaves us in the network namespace that it made. `proc`: a procfs.
+Failure make_router(int proc, Sockets& sockets);
+// `ping_groups`: all groups that exist in the user namespace, for net.ipv4.ping_group_range.
+Failure make_jail(int proc, const char* ping_groups, Sockets& sockets);
 const char* sysctl_name(int index);
 
 // child_mount.cc: false with errno set.

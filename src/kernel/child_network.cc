@@ -25,12 +25,12 @@ struct Sysctl {
 // capability (what it may reach is the router's business). IPv4 forwarding and the like come with the links:
 // the sysctls among them take the lock of all namespaces (rtnl), and spin while it is taken.
 constexpr std::size_t kRouterSysctls = 3;
-constexpr std::array<Sysctl, 6> kSysctls{{{"net/ipv4/conf/all/send_redirects", "0"},
+constexpr std::array<Sysctl, 5> kSysctls{{{"net/ipv4/conf/all/send_redirects", "0"},
                                           {"net/ipv4/conf/default/send_redirects", "0"},
                                           {"net/ipv6/conf/all/forwarding", "1"},
                                           {"net/ipv6/conf/default/accept_redirects", "0"},
-                                          {"net/ipv6/conf/default/accept_ra", "0"},
-                                          {"net/ipv4/ping_group_range", "0 2147483647"}}};
+                                          {"net/ipv6/conf/default/accept_ra", "0"}}};
+constexpr const char* kPingGroups = "net/ipv4/ping_group_range";
 
 // A sysctl that is missing on this kernel (no IPv6) is no failure; one that refuses the value is.
 bool set_sysctl(int proc, const Sysctl& sysctl) {
@@ -65,14 +65,6 @@ bool keep_netlink(Sockets& sockets, int protocol) {
   return keep(sockets, ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
 }
 
-Failure make_router(int proc, Sockets& sockets) {
-  if (::unshare(CLONE_NEWNET) != 0) return {Step::router};
-  if (!keep_netns(sockets, proc) || !keep_netlink(sockets, NETLINK_ROUTE) ||
-      !keep_netlink(sockets, NETLINK_NETFILTER) || !keep_netlink(sockets, NETLINK_NETFILTER))
-    return {Step::sockets};
-  return set_sysctls(proc, 0, kRouterSysctls);
-}
-
 bool loopback_up(int socket) {
   ifreq request{};
   std::memcpy(request.ifr_name, "lo", 3);
@@ -91,30 +83,32 @@ bool keep_resolver_socket(Sockets& sockets, int type) {
          (type != SOCK_STREAM || ::listen(fd, 64) == 0);
 }
 
-Failure make_jail(int proc, Sockets& sockets) {
+}  // namespace
+
+Failure make_router(int proc, Sockets& sockets) {
+  if (::unshare(CLONE_NEWNET) != 0) return {Step::router};
+  if (!keep_netns(sockets, proc) || !keep_netlink(sockets, NETLINK_ROUTE) ||
+      !keep_netlink(sockets, NETLINK_NETFILTER) || !keep_netlink(sockets, NETLINK_NETFILTER))
+    return {Step::sockets};
+  return set_sysctls(proc, 0, kRouterSysctls);
+}
+
+Failure make_jail(int proc, const char* ping_groups, Sockets& sockets) {
   if (::unshare(CLONE_NEWNET) != 0) return {Step::jail};
   const int raw = ::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
   if (!keep_netns(sockets, proc) || !keep_netlink(sockets, NETLINK_ROUTE) || !keep(sockets, raw) ||
       !loopback_up(raw) || !keep_resolver_socket(sockets, SOCK_DGRAM) ||
       !keep_resolver_socket(sockets, SOCK_STREAM))
     return {Step::sockets};
-  // Last, for it may be missing.
-  if (!keep(sockets, ::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)) && errno != EAFNOSUPPORT)
-    return {Step::sockets};
+  sockets.ipv6 = keep(sockets, ::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+  if (!sockets.ipv6 && errno != EAFNOSUPPORT) return {Step::sockets};
+  if (!set_sysctl(proc, {kPingGroups, ping_groups})) return {Step::sysctl, static_cast<int>(kSysctls.size())};
   return set_sysctls(proc, kRouterSysctls, kSysctls.size());
 }
 
-}  // namespace
-
-Failure make_networks(int proc, Sockets& sockets) {
-  if (const Failure failure = make_router(proc, sockets); failure.step != Step::none) return failure;
-  return make_jail(proc, sockets);
-}
-
 const char* sysctl_name(int index) {
-  return index >= 0 && static_cast<std::size_t>(index) < kSysctls.size()
-             ? kSysctls[static_cast<std::size_t>(index)].path
-             : "";
+  const auto i = static_cast<std::size_t>(index);
+  return i < kSysctls.size() ? kSysctls[i].path : kPingGroups;
 }
 
 }  // namespace netjail::init

@@ -3,7 +3,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <new>
 
 namespace netjail {
 
@@ -24,8 +23,9 @@ void* SharedSpec::take(std::size_t size) {
     full_ = true;
     return nullptr;
   }
+  used_ = (used_ + kAlign - 1) / kAlign * kAlign;
   void* out = memory_ + used_;
-  used_ += (size + kAlign - 1) / kAlign * kAlign;
+  used_ += size;
   return out;
 }
 
@@ -38,7 +38,7 @@ char** SharedSpec::copy(const std::vector<std::string>& strings) {
 }
 
 Status SharedSpec::write(const ChildSpec& spec) {
-  auto* to = new (take(sizeof(init::Spec))) init::Spec{};
+  init::Spec* to = &front()->spec;
   to->argv = copy(spec.command);
   std::vector<std::string> shell{"/bin/sh", ""};
   shell.insert(shell.end(), spec.command.begin() + 1, spec.command.end());

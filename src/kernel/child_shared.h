@@ -51,11 +51,17 @@ class SharedSpec {
   SharedSpec(const SharedSpec&) = delete;
   SharedSpec& operator=(const SharedSpec&) = delete;
 
-  const init::Spec* spec() const { return reinterpret_cast<const init::Spec*>(memory_); }
+  const init::Spec* spec() const { return &front()->spec; }
+  pid_t* init_pid() const { return &front()->init_pid; }
   Status write(const ChildSpec& spec);
   void keep_private();  // from whoever is forked from now on
 
  private:
+  struct Front {
+    init::Spec spec;
+    pid_t init_pid;  // written by the launcher before it ends
+  };
+  Front* front() const { return reinterpret_cast<Front*>(memory_); }
   // Address space only: execve(2) takes no more than 6 MiB of arguments and environment (a quarter of the
   // stack limit, at most 3/4 of 8 MiB).
   static constexpr std::size_t kSize = 16u << 20;
@@ -73,7 +79,7 @@ class SharedSpec {
   char** copy(const std::vector<std::string>& strings);
 
   std::byte* memory_;
-  std::size_t used_ = 0;
+  std::size_t used_ = sizeof(Front);
   bool full_ = false;
 };
 

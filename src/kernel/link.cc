@@ -105,6 +105,16 @@ void append_veth(MessageBuffer& messages, const Veth& veth) {
   messages.close_nest(info);
 }
 
+void append_link_settings(MessageBuffer& messages, std::uint32_t index, std::uint32_t mtu) {
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = static_cast<int>(index);
+  header.ifi_flags = IFF_NOARP;
+  header.ifi_change = IFF_NOARP;
+  messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, header);
+  messages.put_u32(IFLA_MTU, mtu);
+}
+
 void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwarding) {
   // Two messages: the kernel handles the flags of one before its IFLA_AF_SPEC.
   ifinfomsg header{};
@@ -140,7 +150,7 @@ void append_address(MessageBuffer& messages, std::uint32_t index, const Ip& ip) 
   messages.put(IFA_ADDRESS, ip.bytes.data(), address_size(ip.family));
 }
 
-void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t index, bool exclusive) {
+void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t index, RouteMode mode) {
   rtmsg header{};
   header.rtm_family = address_family(prefix.base.family);
   header.rtm_dst_len = prefix.length;
@@ -148,8 +158,9 @@ void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t i
   header.rtm_protocol = RTPROT_STATIC;
   header.rtm_scope = RT_SCOPE_LINK;
   header.rtm_type = RTN_UNICAST;
-  const auto flags =
-      static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | (exclusive ? NLM_F_EXCL : 0));
+  constexpr std::array kModeFlags{0, NLM_F_EXCL, NLM_F_REPLACE};
+  const auto flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE |
+                                                kModeFlags[static_cast<std::size_t>(mode)]);
   messages.begin(RTM_NEWROUTE, flags, header);
   messages.put(RTA_DST, prefix.base.bytes.data(), address_size(prefix.base.family));
   messages.put_u32(RTA_OIF, index);

@@ -1,4 +1,6 @@
 // The plan for people, as an nft script, and as JSON.
+#include <array>
+
 #include "netjail/base/format.h"
 #include "netjail/base/json.h"
 #include "netjail/base/text.h"
@@ -38,6 +40,9 @@ Json mount_json(const Mount& mount) {
 std::string uplink_text(const UplinkPlan& uplink) {
   if (uplink.kind == UplinkPlan::Kind::none)
     return "none: the profile opens nothing, so the jail has no way out\n";
+  if (uplink.kind == UplinkPlan::Kind::pasta)
+    return fmt::format("pasta, without root, MTU {}; {}\n", uplink.mtu,
+                       uplink.ipv6 ? "IPv4 and IPv6" : "IPv4 only");
   std::string out = fmt::format("a veth into the host, MTU {}, masqueraded; {}\n", uplink.mtu,
                                 uplink.ipv6 ? "IPv4 and IPv6" : "IPv4 only");
   out +=
@@ -88,7 +93,7 @@ std::string render_plan_text(const Plan& plan) {
 std::string render_plan_nft(const Plan& plan) {
   std::string out =
       "# The router of the jail (a network namespace of its own)\n" + nft::render_nft(plan.router.ruleset);
-  if (plan.uplink.kind == UplinkPlan::Kind::none) return out;
+  if (plan.uplink.kind != UplinkPlan::Kind::host) return out;
   out += "\n# The host, shared by all jails; load it there, not in the router\n";
   for (const std::string_view line : split(nft::render_nft(plan.uplink.host_table), '\n'))
     if (!line.empty()) out.append("# ").append(line).append("\n");
@@ -112,7 +117,7 @@ std::string render_plan_json(const Plan& plan) {
   for (const ProofPacket& packet : plan.proof)
     proof.push_back(
         {{"flow", to_string(packet.flow)}, {"allowed", packet.allowed}, {"counter", packet.counter}});
-  const bool up = plan.uplink.kind == UplinkPlan::Kind::host;
+  static constexpr std::array kUplinks{"none", "host", "pasta"};
   const Json json{
       {"schema", 1},
       {"profile", plan.name},
@@ -120,7 +125,7 @@ std::string render_plan_json(const Plan& plan) {
       {"refuse", plan.policy.refuse == Refuse::reject ? "reject" : "drop"},
       {"rules", std::move(rules)},
       {"uplink",
-       {{"kind", up ? "host" : "none"},
+       {{"kind", kUplinks[static_cast<std::size_t>(plan.uplink.kind)]},
         {"mtu", plan.uplink.mtu},
         {"ipv6", plan.uplink.ipv6},
         {"pools", std::move(pools)},

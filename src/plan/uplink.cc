@@ -12,6 +12,7 @@ using namespace nft;
 const std::string kAnyJail = std::string(kHostInterfacePrefix) + "*";
 constexpr std::int32_t kBeforeFilter = -10;  // before the filter chains of ufw, firewalld and iptables
 constexpr std::int32_t kSrcnat = 100;
+constexpr std::uint32_t kPastaMtu = 65520;  // its largest; at 1500 a jail gets a tenth of the throughput
 
 // Names no jail: the same text whatever runs (DESIGN.md section 2). If somebody deletes it the jails lose
 // their way out (nothing masquerades); the filter is in each jail's router. Only an address that the host got
@@ -81,6 +82,16 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
     plan.pools.push_back(*parse_prefix(pool));
   plan.pool_ipv6 = *parse_prefix("fd6e:6a00:6e6a::/64");
   if (!policy.opens_anything() || policy.uplink == UplinkChoice::none) return plan;
+  if (policy.uplink == UplinkChoice::pasta || !host.privileged) {
+    plan.kind = UplinkPlan::Kind::pasta;
+    plan.mtu = kPastaMtu;
+    plan.ipv6 = policy.ipv6 && std::ranges::any_of(host.uplinks, [](const HostUplink& uplink) {
+                  return uplink.family == Family::ipv6;
+                });
+    // Nobody else sees them: for hosts behind a translator of their own (RFC 7335).
+    plan.pools = {*parse_prefix("192.0.0.0/29")};
+    return plan;
+  }
 
   plan.kind = UplinkPlan::Kind::host;
   plan.ipv6 = policy.ipv6 && host.ipv6;

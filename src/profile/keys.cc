@@ -33,9 +33,10 @@ constexpr KeyInfo kKeys[] = {
      kNow},
     {"network", "ipv6", kFlag, "true", "Whether the jail has IPv6 at all.", kNow},
     {"network", "uplink", "\"auto\", \"host\", \"pasta\" or \"none\"", "\"auto\"",
-     "How the jail reaches the world: `host` is a veth pair and masquerading on the host, `none` is no way "
-     "out, and "
-     "`auto` takes what the profile and the privileges ask for.",
+     "How the jail reaches the world: `host` is a veth pair and masquerading on the host, for root; `pasta` "
+     "is "
+     "pasta(1), for everybody else; `none` is no way out, and `auto` takes `host` for root and `pasta` "
+     "without.",
      kNow},
     {"network", "dns", "\"policy\" or \"none\"", "\"policy\"",
      "`policy` answers names in the jail by netjail's own resolver when the rules open anything, `none` "

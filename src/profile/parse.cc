@@ -212,14 +212,10 @@ class Reader {
   void read_ipv6(const Place& place) { result_.profile.ipv6 = values_.flag(place); }
 
   void read_uplink(const Place& place) {
-    if (place.entry.value.text == "pasta") {
-      complain(place.entry.value.mark, "uplink = \"pasta\" is not supported by this version of netjail yet",
-               "\"auto\"");
-      return;
-    }
-    result_.profile.uplink = values_.choice<UplinkChoice, 3>(
-        place,
-        {{{"auto", UplinkChoice::automatic}, {"host", UplinkChoice::host}, {"none", UplinkChoice::none}}});
+    result_.profile.uplink = values_.choice<UplinkChoice, 4>(place, {{{"auto", UplinkChoice::automatic},
+                                                                      {"host", UplinkChoice::host},
+                                                                      {"pasta", UplinkChoice::pasta},
+                                                                      {"none", UplinkChoice::none}}});
   }
 
   void read_dns(const Place& place) {

@@ -9,7 +9,10 @@ constexpr std::size_t kMostLines = 20;  // of the summary; --json FILE has them 
 
 std::string remedy(const Plan& plan, const Flow& flow) {
   const std::string spec = allow_spec(plan.policy, flow);
-  return spec.empty() ? "" : "--allow " + shell_quote(spec);
+  if (spec.empty()) return {};
+  // The shipped profile "offline" and its like stay shut whatever is added.
+  const bool shut = plan.policy.uplink == UplinkChoice::none;
+  return (shut ? "--profile default --allow " : "--allow ") + shell_quote(spec);
 }
 
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many) {
@@ -26,7 +29,9 @@ std::string render_refusal(const Plan& plan, const Refusal& refusal) {
 }
 
 std::string render_refused_name(const Plan& plan, const RefusedName& refused) {
-  return fmt::format("netjail: refused to look up {}: profile {} opens nothing\n", refused.name, plan.name);
+  return fmt::format(
+      "netjail: refused to look up {}: profile {} opens nothing; netjail profiles lists others\n",
+      refused.name, plan.name);
 }
 
 std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbose) {

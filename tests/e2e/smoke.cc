@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 
 #include "support/world.h"
 
@@ -331,7 +332,8 @@ TEST_CASE("-q is silent, --fail-on-deny fails, --json tells the same") {
   const Outcome failed = shell({"--profile", "internet", "--fail-on-deny"}, script);
   CHECK_MESSAGE(failed.status != 0, failed.describe());
   CHECK(shell({"--profile", "internet", "--fail-on-deny"}, "exit 0").status == 0);
-  const std::string file = world().directory() + "/report.jsonl";
+  const std::string file = world().write("report.jsonl", "");
+  std::filesystem::permissions(file, std::filesystem::perms(0666));  // netjail may be run by another user
   (void)jailed({"--profile", "internet", "--json", file}, probe);
   const auto report = read_file(file);
   REQUIRE(report.has_value());

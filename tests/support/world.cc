@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -86,8 +87,7 @@ Status FakeWorld::build(const WorldOptions& options) {
   // The shipped profiles, wherever the binary was built; and no profile of whoever runs the tests.
   std::error_code error;
   std::filesystem::create_directories(directory_ + "/config/netjail", error);
-  std::filesystem::create_directory_symlink(NETJAIL_SOURCE_DIR "/profiles",
-                                            directory_ + "/config/netjail/profiles", error);
+  std::filesystem::copy(NETJAIL_SOURCE_DIR "/profiles", directory_ + "/config/netjail/profiles", error);
   if (error) return fail("cannot lay out the profiles: " + error.message());
   NJ_TRY(add_links(options));
   NJ_TRY(mount_host(options));
@@ -155,6 +155,12 @@ Status FakeWorld::mount_host(const WorldOptions& options) {
     NJ_TRY(mount_at("srv", "/srv", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755"));
     NJ_TRY(create_file(kProbe, ""));
     NJ_TRY(mount_at(NETJAIL_PROBE, kProbe, nullptr, MS_BIND, nullptr));
+    NJ_TRY(create_file(kNetjail, ""));
+    NJ_TRY(mount_at(NETJAIL_BINARY, kNetjail, nullptr, MS_BIND, nullptr));
+    // As udev makes it; a machine without udev may have it for root alone.
+    NJ_TRY(mount_at("net", "/dev/net", "tmpfs", MS_NOSUID, "mode=755"));
+    if (::mknod("/dev/net/tun", S_IFCHR, makedev(10, 200)) != 0 || ::chmod("/dev/net/tun", 0666) != 0)
+      return fail_errno("cannot make /dev/net/tun");
     std::filesystem::create_directories(target.parent_path(), error);
     if (!std::filesystem::exists(target, error)) NJ_TRY(create_file(target, ""));
     return mount_at(source.c_str(), target.c_str(), nullptr, MS_BIND, nullptr);
@@ -217,7 +223,9 @@ Outcome FakeWorld::probe(std::vector<std::string> arguments) const {
 
 Outcome FakeWorld::netjail(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), "run");
-  return call(netjail_command(std::move(arguments)));
+  Command command{.argv = netjail_command(std::move(arguments))};
+  if (rootless()) command.identity = Identity{kOrdinaryUser, kOrdinaryUser, {}};
+  return run(command);
 }
 
 std::string FakeWorld::write(const std::string& name, const std::string& text) const {
@@ -227,8 +235,11 @@ std::string FakeWorld::write(const std::string& name, const std::string& text) c
 }
 
 std::vector<std::string> netjail_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), NETJAIL_BINARY);
+  // The build folder may be closed to other users.
+  arguments.insert(arguments.begin(), rootless() ? kNetjail : NETJAIL_BINARY);
   return arguments;
 }
+
+bool rootless() { return std::getenv("NETJAIL_TEST_ROOTLESS") != nullptr; }
 
 }  // namespace netjail::test

@@ -29,6 +29,14 @@ namespace netjail::test {
 // Where the probe stands in the host's mount namespace: outside /tmp, which a jail may have for itself.
 inline constexpr const char* kProbe = "/srv/netjail-probe";
 
+// The binary under test, where every user can reach it.
+inline constexpr const char* kNetjail = "/srv/netjail";
+inline constexpr uid_t kOrdinaryUser = 61999;  // nobody of this machine
+
+// NETJAIL_TEST_ROOTLESS: FakeWorld::netjail() is called by the ordinary user, so that a table of cases is run
+// a second time without root.
+bool rootless();
+
 struct WorldOptions {
   bool ipv4 = true;
   bool ipv6 = true;

@@ -25,6 +25,8 @@ struct SuperviseOptions {
   // them.
   std::function<void(const Refusal&)> on_refusal;
   std::function<void(const RefusedName&)> on_refused_name;
+  // The process that was the way out has ended: nothing is reached any more.
+  std::function<void()> on_uplink_lost;
 };
 
 // The shared lock that every run with a way out holds for its whole life (host_state.h). Taken before

@@ -5,6 +5,11 @@
 //   supervisor ── clone(CLONE_NEWPID) ──> init ── fork ──> the program
 //        └────────── control socket ────────┘
 //
+// Without root a launcher comes between: it makes a user namespace with the router in it, and in that clones
+// init, in a user namespace below, as a child of the supervisor. So nothing in the jail has any capability
+// over the router, while the supervisor, whose user owns the upper namespace, has all of them. The launcher
+// stays in the router until it is dismissed, for whoever is to be led there (pasta).
+//
 // init is forked first thing, while the supervisor is small: a fork copies page tables, and each page that is
 // written afterwards is copied too. While the supervisor reads the profile and the host, init makes the two
 // network namespaces and hands the sockets that it opened there over; a netlink socket keeps the namespace it
@@ -85,8 +90,8 @@ class SharedSpec;
 
 class Child {
  public:
-  // Forks init and returns at once. Needs: CAP_SYS_ADMIN. To be called while the process is single-threaded,
-  // small, and has no descriptors of its own that must not be inherited unseen.
+  // Forks init and returns at once; without root (effective uid 0) in user namespaces. To be called while the
+  // process is single-threaded, small, and has no descriptors of its own that must not be inherited unseen.
   static Result<Child> spawn();
   Child(Child&&) noexcept;
   Child& operator=(Child&&) = delete;
@@ -96,6 +101,7 @@ class Child {
   Result<Namespaces> receive_namespaces();
   Status prepare(const ChildSpec& spec);
   Status wait_ready();
+  void dismiss_launcher();
   Status go();
   // The next event, or nothing when init is gone.
   Result<std::optional<ChildEvent>> read_event();
@@ -103,14 +109,15 @@ class Child {
   void send_signal(int signal);  // to the program
 
   int control() const { return control_.get(); }
-  pid_t pid() const { return pid_; }
+  pid_t launcher() const { return launcher_; }  // a process in the router; -1: none
   // Waits for init; true if it ended by itself.
   void reap();
   void kill();
 
  private:
-  Child(pid_t pid, Fd control, Fd start, std::unique_ptr<SharedSpec> shared);
-  pid_t pid_;
+  Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<SharedSpec> shared);
+  pid_t pid_;  // of init; -1: the launcher has not made it yet
+  pid_t launcher_;
   Fd control_;
   Fd start_;  // pipe: the program executes when a byte comes, and ends when it is closed without
   std::unique_ptr<SharedSpec> shared_;

@@ -28,12 +28,16 @@ struct Veth {
 };
 // Both ends are down: append_link_up() opens them.
 void append_veth(MessageBuffer& messages, const Veth& veth);
+// No ARP, no neighbour discovery (a tap, which knows nothing of it), and an MTU.
+void append_link_settings(MessageBuffer& messages, std::uint32_t index, std::uint32_t mtu);
 // Up, without an IPv6 link-local address. `forwarding`: IPv4 forwarding of this link alone.
 void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwarding);
 // A host address (/32, /128), without duplicate address detection.
 void append_address(MessageBuffer& messages, std::uint32_t index, const Ip& ip);
-// Directly through the link. `exclusive`: EEXIST if there is a route for exactly this prefix already.
-void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t index, bool exclusive);
+// Directly through the link. `exclusive`: EEXIST if there is a route for exactly this prefix already;
+// `replace`: what is there goes.
+enum class RouteMode : std::uint8_t { add, exclusive, replace };
+void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t index, RouteMode mode);
 
 struct LinkInfo {
   std::uint32_t index = 0;

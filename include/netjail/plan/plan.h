@@ -7,6 +7,7 @@
 //
 //   host netns            router netns                    jail netns
 //   njPID  <── veth ──>  uplink   FORWARD filter   jail <── veth ──> eth0, lo
+//   pasta  <── tap ───>  uplink                                               without root
 #pragma once
 
 #include <map>
@@ -46,7 +47,7 @@ struct KernelMount {
   bool operator==(const KernelMount&) const = default;
 };
 struct HostFacts {
-  bool privileged = false;             // may make network namespaces and host rules
+  bool privileged = true;              // root: may join the jail to the host by a veth
   AddressSet addresses;                // the host's own
   std::vector<HostUplink> uplinks;     // interfaces through which something that the policy opens is reached
   std::uint32_t mtu = 1500;            // the smallest of the uplinks'
@@ -91,8 +92,10 @@ struct SysctlSetting {
   bool operator==(const SysctlSetting&) const = default;
 };
 
+// How packets get from the router to the world. `host`: a veth into the host, which forwards and masquerades.
+// `pasta`: a tap whose other end is pasta(1), which carries every flow by sockets of its own, without root.
 struct UplinkPlan {
-  enum class Kind : std::uint8_t { none, host };
+  enum class Kind : std::uint8_t { none, host, pasta };
   Kind kind = Kind::none;
   std::uint32_t mtu = 1500;
   bool ipv6 = true;
@@ -100,7 +103,8 @@ struct UplinkPlan {
   std::vector<nft::Ruleset> guards;    // one per interface and family on which netjail switches forwarding on
   std::vector<SysctlSetting> sysctls;  // of the host, shared by all jails
   std::vector<SysctlSetting> link_sysctls;  // of the jail's own veth; "%s" stands for its name
-  // Where the jail's addresses come from, in order of trial; the kernel's routing table is the allocator.
+  // Where the jail's addresses come from, in order of trial; the host's routing table is the allocator. The
+  // first address of the first one where there is no host to share with.
   std::vector<Prefix> pools;
   Prefix pool_ipv6;
   bool operator==(const UplinkPlan&) const = default;

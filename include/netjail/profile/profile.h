@@ -69,7 +69,7 @@ struct ProfileRule {
 };
 
 enum class Refuse : std::uint8_t { reject, drop };
-enum class UplinkChoice : std::uint8_t { automatic, host, none };
+enum class UplinkChoice : std::uint8_t { automatic, host, pasta, none };
 enum class DnsChoice : std::uint8_t { policy, none };
 
 // Single values are optional: what no file says gets its default in make_policy.

@@ -1,0 +1,140 @@
+#include "pasta.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <ctime>
+
+#include "netjail/base/format.h"
+#include "netjail/base/text.h"
+
+namespace netjail {
+namespace {
+
+// Never from PATH: it gets the keys of the router's user namespace.
+constexpr const char* kProgram = NETJAIL_PASTA;
+constexpr std::chrono::seconds kDeadline{10};
+
+Status check_program() {
+  struct stat info {};
+  if (::stat(kProgram, &info) != 0)
+    return fail_errno(std::string("without root netjail needs ") + kProgram,
+                      "as root: apt install passt; or run netjail as root: sudo netjail ...");
+  if (!S_ISREG(info.st_mode) || info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(std::string(kProgram) + " is not root's alone to write, so netjail does not trust it",
+                "as root: apt install --reinstall passt");
+  if (::access("/dev/net/tun", R_OK | W_OK) != 0)
+    return fail_errno("without root netjail needs to open /dev/net/tun",
+                      "as root: modprobe tun; chmod 666 /dev/net/tun (as udev does); or run netjail as root");
+  return {};
+}
+
+std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses) {
+  std::vector<std::string> words{
+      kProgram, "--foreground", "--quiet", "--stderr", "--ns-ifname", std::string(kUplinkInterface), "--mtu",
+      std::to_string(plan.mtu),
+      // Nothing of the host's is reached by a name of its own, and nothing comes in.
+      "--no-map-gw", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
+      // The router is configured by us.
+      "--no-dhcp", "--no-dhcpv6", "--no-ra", "--no-ndp", "--address", to_string(*addresses.ipv4), "--netmask",
+      "32"};
+  if (addresses.ipv6)
+    words.insert(words.end(), {"--address", to_string(*addresses.ipv6)});
+  else
+    words.emplace_back("--ipv4-only");
+  words.push_back(std::to_string(router));
+  return words;
+}
+
+[[noreturn]] void run_pasta(char* const* argv, int words, pid_t parent, const sigset_t& signals) {
+  const auto die = [](const char* what) {
+    ::dprintf(2, "cannot %s: %s\n", what, ::strerrordesc_np(errno));
+    ::_exit(125);
+  };
+  ::dup2(words, 2);
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die("tie pasta to netjail");
+  if (::getppid() != parent) ::_exit(125);
+  ::setsid();  // a terminal's signals are not for it
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(null, 0);
+  ::dup2(null, 1);
+  ::syscall(SYS_close_range, 3u, ~0u, 0u);
+  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+  char path[] = "PATH=/usr/bin:/bin";
+  char* const environment[] = {path, nullptr};
+  ::execve(kProgram, argv, environment);
+  die("execute pasta");
+  ::_exit(125);
+}
+
+std::string read_words(const Fd& words) {
+  char text[1024];
+  const ssize_t got = ::read(words.get(), text, sizeof text);
+  return got > 0 ? std::string(trim(std::string_view(text, static_cast<std::size_t>(got)))) : std::string();
+}
+
+}  // namespace
+
+Result<Pasta> Pasta::start(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses) {
+  NJ_TRY(check_program());
+  std::vector<std::string> words = make_command(router, plan, addresses);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return fail_errno("cannot make a pipe");
+  Fd ours(ends[0]);
+  const Fd theirs(ends[1]);
+
+  const pid_t parent = ::getpid();
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &before);
+  // As posix_spawn(3): our memory is its until it executes, so that no page of ours is copied.
+  const pid_t pid = ::vfork();
+  if (pid == 0) run_pasta(argv.data(), theirs.get(), parent, before);
+  const int code = errno;
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  errno = code;
+  if (pid < 0) return fail_errno("cannot start pasta");
+  Pasta pasta(pid, Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), std::move(ours));
+  if (!pasta.pidfd_) return fail_errno("cannot watch pasta");
+  return pasta;
+}
+
+Pasta::Pasta(Pasta&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), words_(std::move(other.words_)) {}
+
+Pasta::~Pasta() {
+  if (pid_ < 0) return;
+  ::kill(pid_, SIGKILL);
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Status Pasta::wait_link(Netlink& router_route) {
+  constexpr timespec kPause{0, 300000};
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!find_link(router_route, std::string(kUplinkInterface))) {
+    pollfd ended{pidfd_.get(), POLLIN, 0};
+    if (::ppoll(&ended, 1, &kPause, nullptr) == 1) {
+      Error error = make_error("pasta ended before it was ready");
+      error.kernel = read_words(words_);
+      error.hint = "see netjail doctor; as root there is a way without pasta: sudo netjail ...";
+      return std::unexpected(std::move(error));
+    }
+    if (std::chrono::steady_clock::now() > deadline) return fail("pasta does not get ready");
+  }
+  return {};
+}
+
+}  // namespace netjail

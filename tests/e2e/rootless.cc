@@ -1,0 +1,137 @@
+// What is special to a caller without root: pasta, user namespaces, and what is said where one of them is
+// missing. The cases that hold for everybody are in smoke.cc, which is run in both modes.
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "support/children.h"
+#include "support/world.h"
+
+using namespace netjail;
+using namespace netjail::test;
+
+namespace {
+
+FakeWorld& world() {
+  static FakeWorld made = [] {
+    auto created = FakeWorld::create();
+    if (!created) FAIL(render_error(created.error()));
+    return std::move(*created);
+  }();
+  return made;
+}
+
+using Words = std::vector<std::string>;
+
+Command as_user(Words argv) {
+  return {.argv = std::move(argv), .identity = Identity{kOrdinaryUser, kOrdinaryUser, {}}};
+}
+Outcome user(Words argv) { return world().run(as_user(std::move(argv))); }
+// As an ordinary user, after `preparation` as root in a mount namespace of its own.
+Outcome user_after(const std::string& preparation, const std::string& command) {
+  const std::string id = std::to_string(kOrdinaryUser);
+  return world().call({"unshare", "--mount", "--propagation", "private", "sh", "-ec",
+                       preparation + "; exec setpriv --reuid " + id + " --regid " + id +
+                           " --clear-groups sh -c '" + command + "'"});
+}
+
+bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+// pids of processes whose executable is pasta, among those that this test started.
+std::vector<pid_t> pastas() {
+  std::vector<pid_t> out;
+  for (const pid_t pid : descendants()) {
+    std::error_code error;
+    const auto exe = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).string();
+    if (has(exe, "passt") || has(exe, "pasta")) out.push_back(pid);
+  }
+  return out;
+}
+
+const Words kEcho{kNetjail, "run", "--profile", "internet", "--", kProbe, "echo", "198.51.100.10", "443"};
+
+}  // namespace
+
+TEST_CASE("doctor tells what there is, as root and without") {
+  if (!needs_root()) return;
+  for (const bool root : {true, false}) {
+    const Outcome outcome = root ? world().call({kNetjail, "doctor"}) : user({kNetjail, "doctor"});
+    CHECK_MESSAGE(outcome.ok(), outcome.describe());
+    CHECK_MESSAGE(has(outcome.out, "ok       a jail was made, proved and left\n"), outcome.describe());
+    CHECK_MESSAGE(has(outcome.out, root ? "running as root" : "running without root"), outcome.describe());
+  }
+}
+
+TEST_CASE("a profile that opens nothing needs no pasta") {
+  if (!needs_root()) return;
+  const Outcome outcome =
+      user_after("mount -t tmpfs none /dev/net", std::string(kNetjail) + " run --profile offline -- true");
+  CHECK_MESSAGE(outcome.ok(), outcome.describe());
+}
+
+TEST_CASE("what is missing is named, with the remedy") {
+  if (!needs_root()) return;
+  const std::string run = std::string(kNetjail) + " run --profile internet -- true";
+  const Outcome tun = user_after("mount -t tmpfs none /dev/net", run);
+  CHECK_MESSAGE(tun.status == 125, tun.describe());
+  CHECK_MESSAGE(has(tun.err, "/dev/net/tun"), tun.describe());
+  const Outcome pasta = user_after("mount --bind /dev/null /usr/bin/pasta", run);
+  CHECK_MESSAGE(pasta.status == 125, pasta.describe());
+  CHECK_MESSAGE(has(pasta.err, "/usr/bin/pasta"), pasta.describe());
+  // A pasta that is everybody's to write is not trusted; one that ends at once is told with its own words.
+  const std::string copy =
+      "cp /bin/false /srv/pasta; chmod 777 /srv/pasta; mount --bind /srv/pasta /usr/bin/pasta";
+  const Outcome writable = user_after(copy, run);
+  CHECK_MESSAGE(writable.status == 125, writable.describe());
+  CHECK_MESSAGE(has(writable.err, "not root's alone"), writable.describe());
+  const Outcome ends = user_after(copy + "; chmod 755 /srv/pasta", run);
+  CHECK_MESSAGE(ends.status == 125, ends.describe());
+  CHECK_MESSAGE(has(ends.err, "pasta ended before it was ready"), ends.describe());
+  const std::string id = std::to_string(kOrdinaryUser);
+  const Outcome shut = user({"unshare", "--user", "--map-user=" + id, "--map-group=" + id, "--keep-caps",
+                             "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces && exec " + run});
+  CHECK_MESSAGE(shut.status == 125, shut.describe());
+  CHECK_MESSAGE(has(shut.err, "sysctl user.max_user_namespaces"), shut.describe());
+}
+
+TEST_CASE("a supervisor that is killed takes pasta and the jail with it") {
+  if (!needs_root()) return;
+  Process run = world().start(
+      as_user({kNetjail, "run", "--profile", "internet", "--", "sh", "-c", "echo up; sleep 60"}));
+  REQUIRE(run.wait_for("up"));
+  REQUIRE(pastas().size() == 1);
+  run.kill(SIGKILL);
+  (void)run.wait();
+  CHECK(eventually([] { return pastas().empty(); }, 5s));
+}
+
+TEST_CASE("when pasta ends the network ends, is said to have ended, and the program goes on") {
+  if (!needs_root()) return;
+  Command command =
+      as_user({kNetjail, "run", "--profile", "internet", "--", "sh", "-c",
+               std::string("echo up; read x; timeout 2 ") + kProbe + " echo 198.51.100.10 443; exit 7"});
+  command.keep_input_open = true;
+  Process run = world().start(command);
+  REQUIRE(run.wait_for("up"));
+  REQUIRE(pastas().size() == 1);
+  REQUIRE(::kill(pastas().front(), SIGKILL) == 0);
+  CHECK(run.wait_for("the jail has no way out any more"));
+  world().servers().forget();
+  run.close_input();
+  const Outcome outcome = run.wait();
+  CHECK_MESSAGE(outcome.status == 7, outcome.describe());
+  CHECK(world().servers().arrivals().empty());
+}
+
+TEST_CASE("many at once by one user") {
+  if (!needs_root()) return;
+  std::vector<Process> runs;
+  for (int i = 0; i < 20; ++i) runs.push_back(world().start(as_user(kEcho)));
+  for (Process& run : runs) {
+    const Outcome outcome = run.wait();
+    CHECK_MESSAGE(outcome.ok(), outcome.describe());
+  }
+  CHECK(eventually([] { return pastas().empty(); }, 5s));
+}
