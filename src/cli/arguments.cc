@@ -40,11 +40,15 @@ std::unexpected<Error> usage_error(const CommandInfo& command, std::string what,
 
 Status check_known(const CommandInfo& command, const std::vector<std::string>& own) {
   bool is_value = false;
+  std::string before;
   for (const std::string& word : own) {
     if (is_value) {
       is_value = false;
+      // An unset variable in quotes must not mean that nothing was asked for.
+      if (word.empty() || word == "--") return usage_error(command, "option " + before + " needs a value");
       continue;
     }
+    before = word;
     const OptionInfo* option = find_option(command, word);
     if (word.size() < 2 || word[0] != '-' || word == "--") continue;
     if (option == nullptr) {
@@ -57,6 +61,8 @@ Status check_known(const CommandInfo& command, const std::vector<std::string>& o
     const bool joined = word.starts_with("--") ? word.find('=') != std::string::npos : word.size() > 2;
     if (option->value.empty() && word.starts_with("--") && joined)
       return usage_error(command, "option --" + option->name + " takes no value");
+    if (joined && word.ends_with('='))
+      return usage_error(command, "option " + word.substr(0, word.size() - 1) + " needs a value");
     is_value = !option->value.empty() && !joined;
   }
   if (is_value) return usage_error(command, "option " + own.back() + " needs a value");

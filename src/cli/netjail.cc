@@ -29,14 +29,19 @@ const CommandInfo* find_command(const std::string& name) {
   return nullptr;
 }
 
-std::unexpected<Error> unknown_command(const std::string& name) {
+std::unexpected<Error> unknown_command(const std::vector<std::string>& arguments) {
+  const std::string& name = arguments.front();
+  if (name.starts_with('-'))
+    return fail(
+        "option " + printable(name) + " stands before the command",
+        "options follow it: netjail run " + printable(name) + " ...; netjail --help lists the commands");
   std::vector<std::string> names;
   for (const CommandInfo& command : command_table()) names.push_back(command.name);
   const auto meant = nearest(name, names);
   return fail("unknown command " + printable(name),
-              meant
-                  ? "did you mean netjail " + *meant + "?"
-                  : "netjail --help lists the commands; to run a program: netjail run -- " + printable(name));
+              meant ? "did you mean netjail " + *meant + "?"
+                    : "netjail --help lists the commands; to run a program: netjail run -- " +
+                          printable(join(arguments, " ")));
 }
 
 // With 0, 1 or 2 closed, the next socket that is opened would sit there and be handed to the program.
@@ -80,7 +85,7 @@ Result<int> run_netjail(const std::vector<std::string>& arguments) {
   }
   const std::string& command_name = help ? arguments[1] : name;
   const CommandInfo* command = find_command(command_name);
-  if (command == nullptr) return unknown_command(command_name);
+  if (command == nullptr) return unknown_command({arguments.begin() + (help ? 1 : 0), arguments.end()});
   if (help) {
     NJ_TRY(print(render_help(command)));
     return 0;
@@ -92,7 +97,7 @@ Result<int> run_netjail(const std::vector<std::string>& arguments) {
   }
   for (const auto& [handled, handler] : kHandlers)
     if (handled == command->name) return handler(parsed);
-  return unknown_command(name);
+  return unknown_command(arguments);
 }
 
 }  // namespace netjail

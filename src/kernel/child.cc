@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -220,10 +221,21 @@ Error Child::describe_failure(const ChildEvent& event) const {
   Error error;
   error.code = event.code;
   if (event.kind == ChildEvent::Kind::exec_failed) {
-    const bool missing = event.code == ENOENT || event.code == ENOTDIR;
-    error.what = "cannot run " + command_;
+    const bool missing = command_.empty() || event.code == ENOENT || event.code == ENOTDIR;
+    error.what = "cannot run " + (command_.empty() ? "''" : command_);
+    if (command_.empty()) error.code = ENOENT;
     error.status = missing ? 127 : 126;
-    if (missing) error.hint = "is it installed, and is it in the PATH of the user inside?";
+    struct stat info {};
+    const bool is_path = command_.find('/') != std::string::npos;
+    const bool there = is_path && ::stat(command_.c_str(), &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+      error.hint = "it is a directory";
+    else if (there && missing)
+      error.hint = "it is there: is the interpreter that its first line names?";
+    else if (there && event.code == EACCES)
+      error.hint = "is it executable for the user inside? chmod +x";
+    else if (missing && !is_path)
+      error.hint = "is it installed, and is it in the PATH of the user inside?";
     return error;
   }
   const auto step = static_cast<init::Step>(event.value);

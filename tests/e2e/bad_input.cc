@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <filesystem>
+
 #include "support/world.h"
 
 using namespace netjail;
@@ -58,6 +60,8 @@ TEST_CASE("typing errors name the mistake and the remedy") {
       "broken.toml",
       "descripton = \"x\"\n[[allow]]\nto = [\"127.0.0.999\", \"example.com\"]\nservice = [\"70000/tcp\"]\n");
   const std::string later = world().write("later.toml", "[limits]\nconnections = 5\n");
+  const std::string script = world().write("script", "#!/no/such/interpreter\n");
+  std::filesystem::permissions(script, std::filesystem::perms(0755));
   for (const Case& bad : std::vector<Case>{
            {{}, 125, {"Usage:", "run"}},
            {{"rnu"}, 125, {"unknown command rnu", "netjail run"}},
@@ -85,7 +89,17 @@ TEST_CASE("typing errors name the mistake and the remedy") {
            {{"explain", "internet"}, 125, {"address"}},
            {{"completions", "tcsh"}, 125, {"bash"}},
            {{"run", "--profile", "offline", "--", "no-such-program"}, 127, {"no-such-program"}},
-           {{"run", "--profile", "offline", "--", "/etc/passwd"}, 126, {"/etc/passwd"}}})
+           {{"run", "--profile", "offline", "--", ""}, 127, {"''"}},
+           {{"run", "--profile", "offline", "--", script}, 127, {script, "interpreter"}},
+           {{"run", "--profile", "offline", "--", "/etc"}, 126, {"/etc", "directory"}},
+           {{"run", "--profile", "offline", "--", "/etc/passwd"}, 126, {"/etc/passwd", "executable"}},
+           {{"run", "--profile", "offline", "--allow", "198.51.100.7:443", "--", "true"},
+            125,
+            {"--profile default"}},
+           {{"--profile", "internet", "--", "id"}, 125, {"netjail run --profile"}},
+           {{"curl", "http://198.51.100.7/"}, 125, {"netjail run -- curl http://198.51.100.7/"}},
+           {run_with({"--user", ""}), 125, {"--user needs a value"}},
+           {{"run", "--profile", "--", "id"}, 125, {"--profile needs a value"}}})
     check(world(), bad);
   const std::string left = leaked(world().host(), before);
   CHECK_MESSAGE(left.empty(), left);
@@ -157,11 +171,19 @@ TEST_CASE("closed standard streams, a folder that vanished") {
 TEST_CASE("without root: a clear error, and what needs no root works") {
   if (!needs_root()) return;
   const Identity nobody{65534, 65534, {}};
-  const Outcome run =
-      world().run({.argv = netjail_command({"run", "--profile", "internet", "--", "echo", "started"}),
-                   .identity = nobody});
-  CHECK_MESSAGE(run.status == 125, run.describe());
-  CHECK_MESSAGE(has(run.err, "sudo netjail run"), run.describe());
+  const std::string host =
+      world().write("host.toml", "[network]\nuplink = \"host\"\n[[allow]]\nto = [\"internet\"]\n");
+  for (const Case& bad :
+       std::vector<Case>{{run_with({"--profile", host}), 125, {"needs root", "sudo netjail"}},
+                         {run_with({"--profile", "internet", "--user", "root"}), 125, {"only root"}}}) {
+    const Outcome run = world().run({.argv = netjail_command(bad.arguments), .identity = nobody});
+    CHECK_MESSAGE(run.status == bad.status, run.describe());
+    for (const std::string& part : bad.told) CHECK_MESSAGE(has(run.err, part), run.describe());
+  }
+  // And the other way round.
+  const std::string pasta =
+      world().write("pasta.toml", "[network]\nuplink = \"pasta\"\n[[allow]]\nto = [\"internet\"]\n");
+  check(world(), {run_with({"--profile", pasta}), 125, {"without sudo"}});
   for (const Words& arguments :
        {Words{"plan", "--profile", "internet", "true"},
         Words{"plan", "--format", "json", "--profile", "internet"},
