@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 
 #include "caller.h"
 #include "commands.h"
@@ -69,6 +70,11 @@ Result<int> run_jailed(const Arguments& arguments) {
   // First of all, to make the namespaces while we read the profile and the host; whose mistakes are told
   // first.
   Result<Child> child = Child::spawn();
+  // A caller's limit of file sizes is an error to be told, not the end of us.
+  sigset_t too_big;
+  sigemptyset(&too_big);
+  sigaddset(&too_big, SIGXFSZ);
+  ::sigprocmask(SIG_BLOCK, &too_big, nullptr);
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
   NJ_TRY_AS(Planned planned, plan_run(arguments, keep_fds, true));
   const Plan& plan = planned.plan;

@@ -87,7 +87,13 @@ Result<bool> write_record(const std::string& folder, const std::string& name, co
   const std::string draft = folder + "/." + std::to_string(::getpid());
   const Fd fd(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return fail_errno("cannot write " + draft);
-  NJ_TRY(write_all(fd.get(), text));
+  if (Status written = write_all(fd.get(), text); !written) {
+    ::unlink(draft.c_str());
+    written.error().what = "cannot write " + draft;
+    if (written.error().code == EFBIG)
+      written.error().hint = "the limit of file sizes is too small: see ulimit -f";
+    return std::unexpected(written.error());
+  }
   const bool linked = ::link(draft.c_str(), path.c_str()) == 0;
   const int code = errno;
   ::unlink(draft.c_str());

@@ -95,11 +95,10 @@ std::string render_plan_nft(const Plan& plan) {
       "# The router of the jail (a network namespace of its own)\n" + nft::render_nft(plan.router.ruleset);
   if (plan.uplink.kind != UplinkPlan::Kind::host) return out;
   out += "\n# The host, shared by all jails; load it there, not in the router\n";
-  for (const std::string_view line : split(nft::render_nft(plan.uplink.host_table), '\n'))
+  std::string host = nft::render_nft(plan.uplink.host_table);
+  for (const nft::Ruleset& guard : plan.uplink.guards) host += nft::render_nft(guard);
+  for (const std::string_view line : split(host, '\n'))
     if (!line.empty()) out.append("# ").append(line).append("\n");
-  for (const nft::Ruleset& guard : plan.uplink.guards)
-    for (const std::string_view line : split(nft::render_nft(guard), '\n'))
-      if (!line.empty()) out.append("# ").append(line).append("\n");
   return out;
 }
 
