@@ -6,6 +6,7 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <map>
@@ -106,7 +107,9 @@ Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFac
     const auto& found = routes[i];
     if (!found || found->index == 0 || found->local) continue;
     if (!links.contains(found->index)) {
-      NJ_TRY_AS(links[found->index], find_link(route, found->index));
+      auto link = find_link(route, found->index);
+      if (!link && link.error().code == ENODEV) continue;  // of a jail that has just ended
+      NJ_TRY_AS(links[found->index], std::move(link));
     }
     const LinkInfo& link = links[found->index];
     if (link.name == "lo" || link.name.starts_with(kHostInterfacePrefix)) continue;

@@ -1,6 +1,7 @@
 netjail_test(e2e_smoke e2e SOURCES smoke.cc MODULES test_support)
 netjail_rootless_test(e2e_smoke)
 netjail_test(e2e_terminal e2e SOURCES terminal.cc MODULES test_support)
+netjail_rootless_test(e2e_terminal)
 netjail_test(e2e_bad_input e2e SOURCES bad_input.cc MODULES test_support)
 netjail_test(e2e_faults e2e SOURCES faults.cc MODULES test_support)
 netjail_test(e2e_reality e2e SOURCES reality.cc MODULES test_support policy profile net base)

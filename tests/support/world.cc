@@ -211,7 +211,9 @@ Outcome FakeWorld::run(const Command& command) const {
 }
 
 Process FakeWorld::start(const Command& command) const {
-  auto process = Process::start(host(), here(command));
+  Command started = here(command);
+  if (rootless() && !started.identity) started.identity = Identity{kOrdinaryUser, kOrdinaryUser, {}};
+  auto process = Process::start(host(), started);
   if (!process) FAIL(render_error(process.error()));
   return std::move(*process);
 }

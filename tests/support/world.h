@@ -33,8 +33,8 @@ inline constexpr const char* kProbe = "/srv/netjail-probe";
 inline constexpr const char* kNetjail = "/srv/netjail";
 inline constexpr uid_t kOrdinaryUser = 61999;  // nobody of this machine
 
-// NETJAIL_TEST_ROOTLESS: FakeWorld::netjail() is called by the ordinary user, so that a table of cases is run
-// a second time without root.
+// NETJAIL_TEST_ROOTLESS: what FakeWorld::netjail() and start() run belongs to the ordinary user, so that a
+// table of cases is run a second time without root.
 bool rootless();
 
 struct WorldOptions {
