@@ -10,11 +10,12 @@ namespace {
 // The flows that DEST stands for: one address, each of its services.
 Result<std::vector<Flow>> parse_flows(const std::string& dest) {
   const auto rule = parse_spec(dest, Action::deny, services());
-  if (!rule) {
-    LoadFailure failure{rule.error(), std::nullopt};
-    return std::unexpected(to_error(failure));
-  }
   const std::string hint = "for example 198.51.100.7:443/tcp, [2001:db8::1]:53/udp or 192.0.2.7:ping";
+  if (!rule) {
+    const Diagnostic& first = rule.error().front();
+    return fail("explain cannot read " + printable(dest) + ": " + first.message,
+                first.suggestion.empty() ? hint : first.suggestion);
+  }
   const Destination& to = rule->to.front();
   if (to.kind != Destination::Kind::prefix || to.prefix.length != address_bits(to.prefix.base.family))
     return fail("explain wants one address, not " + printable(dest), hint);
@@ -39,8 +40,13 @@ Result<std::vector<Flow>> parse_flows(const std::string& dest) {
 }  // namespace
 
 Result<int> explain_command(const Arguments& arguments) {
-  if (arguments.words.empty() || arguments.words.size() > 2)
-    return fail("netjail explain: give a destination", "netjail explain internet 198.51.100.7:443/tcp");
+  const std::string usage = "netjail explain internet 198.51.100.7:443/tcp";
+  if (arguments.words.empty()) return fail("netjail explain: give a destination", usage);
+  if (arguments.words.size() > 2) return fail("netjail explain: one profile and one destination", usage);
+  if (arguments.words.size() == 1 && load_profile(arguments.words.front(), search_path(), services()))
+    return fail("netjail explain: " + printable(arguments.words.front()) +
+                    " is a profile; give the address of a destination, too",
+                usage);
   Arguments chosen_by = arguments;
   if (arguments.words.size() == 2) {
     if (arguments.has("profile")) return fail("netjail explain: the profile is given twice");
@@ -61,7 +67,7 @@ Result<int> explain_command(const Arguments& arguments) {
     out += fmt::format("{} {}: {}\n", allowed ? "ALLOW" : "DENY ", to_string(flow),
                        describe_rule(policy, verdict.rule));
     const std::string spec = allowed ? "" : allow_spec(policy, flow);
-    if (!spec.empty()) out += fmt::format("      to open it: --allow {}\n", shell_quote(spec));
+    if (!spec.empty()) out += "      to open it: " + describe_remedy(policy, spec) + "\n";
   }
   NJ_TRY(print(out));
   return all_allowed ? 0 : 1;

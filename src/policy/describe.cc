@@ -1,4 +1,5 @@
 // What a verdict says to people, and what they can write to change it.
+#include "netjail/base/text.h"
 #include "netjail/policy/policy.h"
 
 namespace netjail {
@@ -54,6 +55,11 @@ std::string allow_spec(const Policy& policy, const Flow& flow) {
   if (is_ipv4_mapped(flow.destination)) return {};  // a SPEC cannot name it
   const std::string address = to_string(flow.destination);
   return (ipv6 ? '[' + address + ']' : address) + ':' + service_spec(flow);
+}
+
+std::string describe_remedy(const Policy& policy, const std::string& spec) {
+  return (policy.uplink == UplinkChoice::none ? "--profile default --allow " : "--allow ") +
+         shell_quote(spec);
 }
 
 }  // namespace netjail

@@ -9,10 +9,7 @@ constexpr std::size_t kMostLines = 20;  // of the summary; --json FILE has them 
 
 std::string remedy(const Plan& plan, const Flow& flow) {
   const std::string spec = allow_spec(plan.policy, flow);
-  if (spec.empty()) return {};
-  // The shipped profile "offline" and its like stay shut whatever is added.
-  const bool shut = plan.policy.uplink == UplinkChoice::none;
-  return (shut ? "--profile default --allow " : "--allow ") + shell_quote(spec);
+  return spec.empty() ? std::string() : describe_remedy(plan.policy, spec);
 }
 
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many) {

@@ -64,5 +64,8 @@ const Rule* find_rule(const Policy& policy, std::string_view id);
 std::string describe_rule(const Policy& policy, std::string_view id);
 // The SPEC for --allow that would open this flow; empty when no --allow can (deny rule, host, unroutable).
 std::string allow_spec(const Policy& policy, const Flow& flow);
+// The options to add for that: "--allow SPEC", quoted for a shell; a profile that says uplink = "none" stays
+// shut whatever is added, so another one is named with it.
+std::string describe_remedy(const Policy& policy, const std::string& spec);
 
 }  // namespace netjail
