@@ -85,7 +85,7 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
   JailSockets& sockets = namespaces.jail;
   std::optional<Pasta> pasta;
   if (plan.uplink.kind == UplinkPlan::Kind::pasta) {
-    NJ_TRY_AS(Pasta started, Pasta::start(child.launcher(), plan.uplink, private_addresses(plan.uplink)));
+    NJ_TRY_AS(Pasta started, Pasta::start(child.launcher(), plan.uplink, tap_addresses(plan.uplink)));
     pasta.emplace(std::move(started));
   }
   NJ_TRY_AS(Router router, make_router(std::move(namespaces.router)));

@@ -42,7 +42,8 @@ std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, cons
       kProgram, "--foreground", "--quiet", "--stderr", "--ns-ifname", std::string(kUplinkInterface), "--mtu",
       std::to_string(plan.mtu),
       // Nothing of the host's is reached by a name of its own, and nothing comes in.
-      "--no-map-gw", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
+      "--no-map-gw", "--gateway", "192.0.0.6", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns",
+      "none", "--udp-ns", "none",
       // The router is configured by us.
       "--no-dhcp", "--no-dhcpv6", "--no-ra", "--no-ndp", "--address", to_string(*addresses.ipv4), "--netmask",
       "32"};
@@ -54,7 +55,7 @@ std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, cons
   return words;
 }
 
-[[noreturn]] void run_pasta(char* const* argv, int words, pid_t parent, const sigset_t& signals) {
+[[noreturn]] void run_pasta(char* const* argv, int words, pid_t parent) {
   const auto die = [](const char* what) {
     ::dprintf(2, "cannot %s: %s\n", what, ::strerrordesc_np(errno));
     ::_exit(125);
@@ -67,7 +68,11 @@ std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, cons
   ::dup2(null, 0);
   ::dup2(null, 1);
   ::syscall(SYS_close_range, 3u, ~0u, 0u);
-  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+  // It takes a SIGPIPE that the caller ignored for an error.
+  for (const int signal : {SIGPIPE, SIGCHLD, SIGTERM, SIGQUIT}) ::signal(signal, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   char path[] = "PATH=/usr/bin:/bin";
   char* const environment[] = {path, nullptr};
   ::execve(kProgram, argv, environment);
@@ -101,7 +106,7 @@ Result<Pasta> Pasta::start(pid_t router, const UplinkPlan& plan, const JailAddre
   ::sigprocmask(SIG_SETMASK, &all, &before);
   // As posix_spawn(3): our memory is its until it executes, so that no page of ours is copied.
   const pid_t pid = ::vfork();
-  if (pid == 0) run_pasta(argv.data(), theirs.get(), parent, before);
+  if (pid == 0) run_pasta(argv.data(), theirs.get(), parent);
   const int code = errno;
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   errno = code;

@@ -132,6 +132,12 @@ void append_ways(MessageBuffer& messages, const JailAddresses& addresses, std::u
     if (ip) append_route(messages, default_route(ip->family), index, mode);
 }
 
+JailAddresses nth_addresses(const UplinkPlan& plan, std::uint32_t n) {
+  JailAddresses addresses{pick(plan.pools.front(), n), std::nullopt};
+  if (plan.ipv6) addresses.ipv6 = pick(plan.pool_ipv6, n);
+  return addresses;
+}
+
 Status configure_router(Netlink& route, const JailAddresses& addresses, bool has_uplink) {
   MessageBuffer messages;
   append_link_up(messages, kJailIndex, true);
@@ -157,11 +163,8 @@ Status configure_jail(Netlink& route, const JailAddresses& addresses) {
 
 }  // namespace
 
-JailAddresses private_addresses(const UplinkPlan& plan) {
-  JailAddresses addresses{pick(plan.pools.front(), 1), std::nullopt};
-  if (plan.ipv6) addresses.ipv6 = pick(plan.pool_ipv6, 1);
-  return addresses;
-}
+JailAddresses private_addresses(const UplinkPlan& plan) { return nth_addresses(plan, 1); }
+JailAddresses tap_addresses(const UplinkPlan& plan) { return nth_addresses(plan, 2); }
 
 Result<Router> make_router(RouterSockets sockets) {
   NJ_TRY_AS(Netlink route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
@@ -198,6 +201,9 @@ Status attach_tap(Router& router, const JailAddresses& addresses, const UplinkPl
   MessageBuffer messages;
   append_link_settings(messages, tap.index, plan.mtu);
   append_link_up(messages, tap.index, true);
+  const JailAddresses own = tap_addresses(plan);
+  for (const auto& ip : {own.ipv4, own.ipv6})
+    if (ip) append_address(messages, tap.index, *ip);
   append_ways(messages, addresses, tap.index, RouteMode::replace);
   return router.route.request(messages, "cannot configure the router's uplink");
 }

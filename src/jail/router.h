@@ -38,6 +38,8 @@ Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optio
 
 // The jail's addresses where nobody else could have them: no way out, or a way without the host's network.
 JailAddresses private_addresses(const UplinkPlan& plan);
+// The router's own towards pasta.
+JailAddresses tap_addresses(const UplinkPlan& plan);
 
 // Opens the tap that pasta has made, and turns the default routes from the jail, where they led the proof's
 // packets, to it.

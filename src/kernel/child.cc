@@ -56,13 +56,15 @@ Result<Child> Child::spawn() {
     return fail_errno("cannot make a socket pair");
   Fd ours(pair[0]);
   const Fd theirs(pair[1]);
-  if (::pipe2(pair, O_CLOEXEC) != 0) return fail_errno("cannot make a pipe");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+    return fail_errno("cannot make a socket pair");
   const Fd their_start(pair[0]);
   Fd our_start(pair[1]);
 
   const bool rootless = ::geteuid() != 0;
-  init::Start start{theirs.get(), their_start.get(), shared->spec(), shared->init_pid(),
-                    rootless,     ::geteuid(),       ::getegid(),    {}};
+  init::Start start{theirs.get(),       their_start.get(), shared->spec(),
+                    shared->init_pid(), ::getpid(),        rootless,
+                    ::geteuid(),        ::getegid(),       {}};
   // init must not run a handler of ours, nor die of a signal before it ignores them.
   sigset_t all;
   sigfillset(&all);
@@ -177,7 +179,10 @@ Status Child::wait_ready() {
 
 Status Child::go() {
   const Fd start = std::move(start_);
-  return write_all(start.get(), "g");
+  // EPIPE: init has ended, and the next event says so.
+  if (::send(start.get(), "g", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+    return fail_errno("cannot start the program");
+  return {};
 }
 
 void Child::send_signal(int signal) {

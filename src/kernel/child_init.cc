@@ -278,6 +278,9 @@ void reap(const Start& s, pid_t program) {
 
 void run(const Start& s) {
   tie_to_supervisor(s);
+  // It may have died before that. (0: seen from a pid namespace of our own; there the end of `control`
+  // tells.)
+  if (const pid_t parent = ::getppid(); parent != s.supervisor && parent != 0) ::_exit(125);
   ::prctl(PR_SET_NAME, "netjail-init", 0, 0, 0);
   Sockets sockets;
   const int proc = make_namespaces(s, sockets);

@@ -41,7 +41,8 @@ struct Start {
   int start;         // the program waits here
   const Spec* spec;  // valid once kSpecMessage has come
   pid_t* init_pid;   // the kernel writes it when the launcher clones init
-  bool rootless;     // with uid and gid, those of the caller
+  pid_t supervisor;
+  bool rootless;  // with uid and gid, those of the caller
   uid_t uid;
   gid_t gid;
   sigset_t signal_mask;  // of the caller, restored for the program

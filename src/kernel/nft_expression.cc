@@ -60,15 +60,22 @@ void equals(nftnl_rule* rule, const Value& value) {
   compare(rule, NFT_CMP_EQ, &value, sizeof value);
 }
 
-// "any of these bits": (reg & mask) != 0
-void any_bit(nftnl_rule* rule, std::uint32_t mask) {
-  const std::uint32_t zero = 0;
+template <class Value>
+void mask_bits(nftnl_rule* rule, Value mask) {
+  const Value zero = 0;
   nftnl_expr* bits = add(rule, "bitwise");
   nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
   nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
   nftnl_expr_set_u32(bits, NFTNL_EXPR_BITWISE_LEN, sizeof mask);
   nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof mask);
   nftnl_expr_set(bits, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+}
+
+// "any of these bits": (reg & mask) != 0
+template <class Value>
+void any_bit(nftnl_rule* rule, Value mask) {
+  const Value zero = 0;
+  mask_bits(rule, mask);
   compare(rule, NFT_CMP_NEQ, &zero, sizeof zero);
 }
 
@@ -149,7 +156,7 @@ void build(nftnl_rule* rule, const nft::CtMark& match) {
 }
 void build(nftnl_rule* rule, const nft::CtStatusDnat&) {
   ct(rule, NFT_CT_STATUS);
-  any_bit(rule, IPS_DST_NAT);
+  any_bit(rule, std::uint32_t{IPS_DST_NAT});
 }
 void build(nftnl_rule* rule, const nft::FibSpoofed&) {
   nftnl_expr* fib = add(rule, "fib");
@@ -157,6 +164,19 @@ void build(nftnl_rule* rule, const nft::FibSpoofed&) {
   nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT);
   nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
   equals(rule, std::uint32_t{0});  // nft(8) compares the whole register: with one octet it lists "missing/8"
+}
+void build(nftnl_rule* rule, const nft::Fragment&) {
+  payload(rule, NFT_PAYLOAD_NETWORK_HEADER, 6, sizeof(std::uint16_t));
+  any_bit(rule, htons(0x3fff));
+}
+void build(nftnl_rule* rule, const nft::NextHeader& match) {
+  payload(rule, NFT_PAYLOAD_NETWORK_HEADER, 6, sizeof match.protocol);
+  equals(rule, match.protocol);
+}
+void build(nftnl_rule* rule, const nft::HeaderLength& match) {
+  payload(rule, NFT_PAYLOAD_NETWORK_HEADER, 0, sizeof match.words);
+  mask_bits(rule, std::uint8_t{0x0f});
+  equals(rule, match.words);
 }
 void build(nftnl_rule* rule, const nft::Counter& statement) {
   nftnl_expr* reference = add(rule, "objref");

@@ -92,6 +92,12 @@ class Walk {
   Step meet(const CtStatusDnat&, int) const { return when(tracked() && packet_.ct_dnat); }
   Step meet(const FibSpoofed&, int) const { return when(packet_.spoofed); }
 
+  Step meet(const Fragment&, int) const { return when(packet_.fragment); }
+  Step meet(const NextHeader& e, int) const {
+    return when(!packet_.extended && packet_.flow.protocol == e.protocol);
+  }
+  Step meet(const HeaderLength& e, int) const { return when((e.words == 5) != packet_.extended); }
+
   Step meet(const Counter& e, int) {
     evaluation_.counters.push_back(e.name);
     return Step::next_expression;

@@ -119,6 +119,21 @@ Chain unroutable_chain() {
   return chain;
 }
 
+// pasta (passt of 2023) takes whatever follows the fixed header for the transport's: a fragment's data, an
+// IPv6 extension header. So nothing but whole packets without extensions gets to it. Before conntrack puts
+// fragments together, and takes them apart again on the way out.
+Chain plain_chain() {
+  Chain chain{"plain-packets", BaseChain{false, Hook::prerouting, -450, false}, {}};
+  chain.rules.push_back(
+      {{IifName{std::string(kJailInterface), true}, Accept{}}, "only the jail is judged here"});
+  chain.rules.push_back({{NfProto{Family::ipv4}, Fragment{}, Counter{"extended"}, Drop{}}, "a fragment"});
+  chain.rules.push_back({{NfProto{Family::ipv4}, HeaderLength{5}, Accept{}}, ""});
+  for (const std::uint8_t protocol : {kTcp, kUdp, kIcmp6})
+    chain.rules.push_back({{NfProto{Family::ipv6}, NextHeader{protocol}, Accept{}}, ""});
+  chain.rules.push_back({{Counter{"extended"}, Drop{}}, "IPv4 options, IPv6 extension headers"});
+  return chain;
+}
+
 // Multicast, broadcast and the like never reach the forward hook.
 Chain prerouting_chain(SetMaker& sets) {
   Chain chain{"prerouting", BaseChain{false, Hook::prerouting, -150, false}, {}};
@@ -183,7 +198,7 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
 
 std::string counter_name(std::string_view rule_id) { return "rule-" + std::string(rule_id); }
 
-nft::Ruleset make_filter(const Policy& policy) {
+nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink) {
   Ruleset ruleset;
   ruleset.table = kTable;
   SetMaker sets(ruleset);
@@ -198,6 +213,10 @@ nft::Ruleset make_filter(const Policy& policy) {
 
   for (const std::string_view name : {"invalid", "spoofed", "unsolicited"})
     ruleset.counters.push_back({std::string(name)});
+  if (uplink == UplinkPlan::Kind::pasta) {
+    ruleset.counters.push_back({"extended"});
+    ruleset.chains.push_back(plain_chain());
+  }
   const auto refusal = [&](std::string_view id) {
     ruleset.counters.push_back({counter_name(id)});
     ruleset.chains.push_back(refusal_chain(id, policy.log_denied));
@@ -219,6 +238,11 @@ nft::Ruleset make_filter(const Policy& policy) {
                             BaseChain{false, Hook::output, 0, true},
                             {{{OifName{std::string(kJailInterface)}, Accept{}}, "resets and ICMP errors"}}});
   ruleset.chains.push_back(forward_chain(sets, policy));
+  // pasta makes the source port that it sees one of the host's: the jail must not choose it.
+  if (uplink == UplinkPlan::Kind::pasta)
+    ruleset.chains.push_back({"postrouting",
+                              BaseChain{true, Hook::postrouting, 100, false},
+                              {{{OifName{std::string(kUplinkInterface)}, Masquerade{true}}, ""}}});
   return ruleset;
 }
 

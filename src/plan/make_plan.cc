@@ -106,7 +106,7 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
   if (plan.resolver.forward && !host.has_resolver)
     return fail("the host has no resolver: /etc/resolv.conf names no server",
                 "add a nameserver line there, or set dns = \"none\" in [network] of the profile");
-  plan.router.ruleset = make_filter(policy);
+  plan.router.ruleset = make_filter(policy, plan.uplink.kind);
   plan.proof = make_proof(policy, plan.uplink.ipv6);
   plan.child = make_child(policy, host, caller);
   plan.policy = std::move(policy);

@@ -96,6 +96,90 @@ TEST_CASE("what is missing is named, with the remedy") {
   CHECK_MESSAGE(has(shut.err, "sysctl user.max_user_namespaces"), shut.describe());
 }
 
+// pasta of 2023 takes what follows the fixed header for the transport's header: without the router's chain
+// "plain-packets" each of these reached a port that the profile does not open.
+TEST_CASE("fragments and extension headers do not get past the ports of the profile") {
+  if (!needs_root()) return;
+  const std::string script = world().write("pieces.py", R"(
+import socket, struct, sys, time
+if sys.argv[1] == 'ipv4':  # the second fragment begins with a UDP header from 40053 to 53
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IP, 10, 0)              # IP_MTU_DISCOVER: fragment
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
+    data = bytearray(65507)
+    data[-19:] = struct.pack('!HHHH', 40053, 53, 19, 0) + b'EVIL-PORT53'
+    s.sendto(bytes(data), ('198.51.100.10', 443))
+if sys.argv[1] == 'ipv6':
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, 24, 1280)         # IPV6_MTU
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 400000)
+    s.sendto(b'Z' * 65527, ('2001:db8:1::10', 443))
+if sys.argv[1] == 'routing':
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    hop = socket.inet_pton(socket.AF_INET6, '2001:db8:1::11')
+    s.setsockopt(socket.IPPROTO_IPV6, 57, struct.pack('!BBBBBBH', 0, 4, 4, 1, 1, 0, 0) + bytes(16) + hop)
+    s.sendto(b'TUNNEL', ('2001:db8:1::10', 443))
+if sys.argv[1] == 'whole':
+    for family, address in ((socket.AF_INET, '198.51.100.10'), (socket.AF_INET6, '2001:db8:1::10')):
+        socket.socket(family, socket.SOCK_DGRAM).sendto(b'fine', (address, 443))
+time.sleep(0.3)
+)");
+  const auto send = [&](const std::string& what) {
+    world().servers().forget();
+    const Outcome outcome = user({kNetjail, "run", "--profile", "browser", "--", "python3", script, what});
+    CHECK_MESSAGE(outcome.ok(), outcome.describe());
+    return world().servers().packets().size();
+  };
+  REQUIRE(send("whole") >= 2);  // the way is open to packets in one piece
+  for (const std::string what : {"ipv4", "ipv6", "routing"}) {
+    CAPTURE(what);
+    CHECK(send(what) == 0);
+    CHECK(world().servers().arrivals().empty());
+  }
+}
+
+TEST_CASE("the program does not choose the port that pasta takes on the host") {
+  if (!needs_root()) return;
+  world().servers().forget();
+  const std::string script = world().write("port.py", R"(
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(2)
+s.bind(('', 9053))
+s.sendto(b'x', ('198.51.100.10', 7))
+print(s.recv(9), flush=True)
+input()
+)");
+  Command command = as_user({kNetjail, "run", "--profile", "internet", "--", "python3", script});
+  command.keep_input_open = true;
+  Process run = world().start(command);
+  REQUIRE(run.wait_for("b'x'"));
+  const Outcome sockets = world().call({"ss", "--udp", "--numeric", "--all"});
+  CHECK_MESSAGE(!has(sockets.out, ":9053"), sockets.out);
+  run.close_input();
+  (void)run.wait();
+}
+
+TEST_CASE("a caller that ignores SIGPIPE, as services do") {
+  if (!needs_root()) return;
+  Words words{"sh", "-c", "trap '' PIPE; exec \"$@\"", "sh"};
+  words.insert(words.end(), kEcho.begin(), kEcho.end());
+  const Outcome outcome = user(words);
+  CHECK_MESSAGE(outcome.ok(), outcome.describe());
+}
+
+TEST_CASE("a supervisor that is killed at any moment of set-up leaves nothing") {
+  if (!needs_root()) return;
+  for (int i = 0; i < 60; ++i) {
+    Process run = world().start(as_user({kNetjail, "run", "--profile", "internet", "--", "sleep", "60"}));
+    std::this_thread::sleep_for(std::chrono::microseconds(300 * i));
+    run.kill(SIGKILL);
+    (void)run.wait();
+  }
+  const bool gone = eventually([] { return descendants().empty(); }, 5s);
+  CHECK(gone);
+}
+
 TEST_CASE("a supervisor that is killed takes pasta and the jail with it") {
   if (!needs_root()) return;
   Process run = world().start(

@@ -77,10 +77,15 @@ TEST_CASE("the plan without root") {
   compare("rootless.json", render_plan_json(plan(false)));
 }
 
-TEST_CASE("without root only the uplink differs") {
+TEST_CASE("without root only the uplink differs, and what stands before pasta in the router") {
   const Plan root = plan(true);
   Plan rootless = plan(false);
   CHECK(rootless.uplink != root.uplink);
   rootless.uplink = root.uplink;
+  auto& router = rootless.router.ruleset;
+  CHECK(std::erase_if(router.chains, [](const nft::Chain& chain) {
+          return chain.name == "plain-packets" || chain.name == "postrouting";
+        }) == 2);
+  CHECK(std::erase(router.counters, nft::CounterObject{"extended"}) == 1);
   CHECK(rootless == root);
 }

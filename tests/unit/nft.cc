@@ -191,6 +191,13 @@ TEST_CASE("matches on connection tracking") {
   CHECK(!holds(FibSpoofed{}, p));
   p.spoofed = true;
   CHECK(holds(FibSpoofed{}, p));
+  CHECK(!holds(Fragment{}, p));
+  CHECK(holds(HeaderLength{5}, p));
+  CHECK(holds(NextHeader{p.flow.protocol}, p));
+  p.fragment = p.extended = true;
+  CHECK(holds(Fragment{}, p));
+  CHECK(!holds(HeaderLength{5}, p));
+  CHECK(!holds(NextHeader{p.flow.protocol}, p));
 }
 
 TEST_CASE("statements leave their traces in order, and only where the matches before them held") {

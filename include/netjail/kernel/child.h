@@ -119,7 +119,7 @@ class Child {
   pid_t pid_;  // of init; -1: the launcher has not made it yet
   pid_t launcher_;
   Fd control_;
-  Fd start_;  // pipe: the program executes when a byte comes, and ends when it is closed without
+  Fd start_;  // the program executes when a byte comes, and ends when it is closed without
   std::unique_ptr<SharedSpec> shared_;
   std::vector<MountStep> mounts_;
   std::string command_;

@@ -98,6 +98,23 @@ struct FibSpoofed {
   bool operator==(const FibSpoofed&) const = default;
 };
 
+// ip frag-off & 0x3fff != 0: a piece of a packet, the first one too; needs NfProto before it. Only before
+// conntrack (priority below -400) has any packet that mark.
+struct Fragment {
+  bool operator==(const Fragment&) const = default;
+};
+// ip6 nexthdr N: the header that follows the fixed one, an extension or the transport; needs NfProto before
+// it
+struct NextHeader {
+  std::uint8_t protocol;
+  bool operator==(const NextHeader&) const = default;
+};
+// ip hdrlength N, in words of 4 octets: 5 without options; needs NfProto before it
+struct HeaderLength {
+  std::uint8_t words;
+  bool operator==(const HeaderLength&) const = default;
+};
+
 // ---- statements
 // ----------------------------------------------------------------------------------------------------
 struct Counter {
@@ -149,8 +166,8 @@ struct Goto {
 
 using Expression =
     std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType, CtState, CtDirection,
-                 CtMark, CtStatusDnat, FibSpoofed, Counter, Limit, Log, SetCtMark, Masquerade, RejectTcpReset,
-                 RejectAdmin, Accept, Drop, Return, Jump, Goto>;
+                 CtMark, CtStatusDnat, FibSpoofed, Fragment, NextHeader, HeaderLength, Counter, Limit, Log,
+                 SetCtMark, Masquerade, RejectTcpReset, RejectAdmin, Accept, Drop, Return, Jump, Goto>;
 
 struct Rule {
   std::vector<Expression> expressions;
@@ -195,6 +212,8 @@ struct Packet {
   std::uint32_t ct_mark = 0;
   bool ct_dnat = false;
   bool spoofed = false;
+  bool fragment = false;
+  bool extended = false;  // IPv4 options, IPv6 extension headers
 };
 enum class Fate : std::uint8_t { accepted, dropped, rejected };
 struct Evaluation {

@@ -186,7 +186,8 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
 
 // The router's ruleset for a policy. The counter and log prefix of every verdict is the id of the rule that
 // decides.
-nft::Ruleset make_filter(const Policy& policy);
+// With pasta behind it the router masquerades, and lets only packets through that pasta can read.
+nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink = UplinkPlan::Kind::host);
 // Name of the counter that the flows of a rule bump.
 std::string counter_name(std::string_view rule_id);
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host);
