@@ -1,5 +1,7 @@
 // Terminal and job control as if netjail were not there.
 #include <doctest/doctest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -112,6 +114,20 @@ TEST_CASE("an interactive shell inside has job control, and the terminal comes b
   CHECK_MESSAGE(shell.wait_for("status=7"), shell.out());
   REQUIRE(shell.send("exit 0\n"));
   CHECK(shell.wait().status == 0);
+}
+
+TEST_CASE("a signal to the own group stays inside, although it is the caller's group") {
+  if (!needs_root()) return;
+  constexpr long kCreateRuleset = 444, kVersion = 1;
+  if (::syscall(kCreateRuleset, nullptr, 0, kVersion) < 6) return;  // Linux 6.12: SECURITY.md says so
+  Process shell = world().start(
+      {.argv = {"sh", "-c",
+                "sleep 60 & " + netjail_text("sh -c 'trap \"\" TERM; kill -TERM 0; kill -TERM 0; exit 5'") +
+                    "; echo status=$?; kill -0 $! && echo al\"\"ive; kill $!"},
+       .terminal = true});
+  CHECK_MESSAGE(shell.wait_for("status=5"), shell.out());
+  CHECK_MESSAGE(shell.wait_for("alive"), shell.out());
+  (void)shell.wait();
 }
 
 TEST_CASE("a pipe that is closed ends the program as it would without netjail") {
