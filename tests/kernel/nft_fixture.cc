@@ -67,9 +67,6 @@ std::vector<Rule> every_rule() {
       {{CtMark{0x4e4a0001}, Accept{}}, ""},
       {{CtStatusDnat{}, Accept{}}, ""},
       {{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "a spoofed source"},
-      {{NfProto{Family::ipv4}, Fragment{}, Drop{}}, ""},
-      {{NfProto{Family::ipv4}, HeaderLength{5}, Accept{}}, ""},
-      {{NfProto{Family::ipv6}, NextHeader{kUdp}, Accept{}}, ""},
       {{Limit{50, 20}, Accept{}}, ""},
       {{Limit{7, 0}, Accept{}}, ""},
       {{Log{5, "WEB-OUT ", 128}}, ""},
@@ -79,6 +76,9 @@ std::vector<Rule> every_rule() {
       {{RejectAdmin{}}, ""},
       {{NfProto{Family::ipv4}, Jump{"sub"}}, ""},
       {{NfProto{Family::ipv6}, Goto{"sub"}}, std::string(128, 'c')},
+      {{NfProto{Family::ipv4}, Fragment{}, Drop{}}, ""},
+      {{NfProto{Family::ipv4}, HeaderLength{5}, Accept{}}, ""},
+      {{NfProto{Family::ipv6}, NextHeader{kUdp}, Accept{}}, ""},
   };
 }
 

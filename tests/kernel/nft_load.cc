@@ -210,6 +210,9 @@ TEST_CASE("each value of each expression is compared") {
   differs(26, 1, nft::RejectAdmin{});
   differs(28, 1, nft::Goto{"sub"});
   differs(28, 1, nft::Jump{"empty"});
+  differs(30, 1, nft::HeaderLength{5});
+  differs(31, 1, nft::HeaderLength{6});
+  differs(32, 1, nft::NextHeader{kTcp});
   nft::Ruleset changed = loaded;
   changed.chains[2].rules[6].comment = "another allow";
   CHECK_FALSE(verify_ruleset(world.netfilter, changed).has_value());
