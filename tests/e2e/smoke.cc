@@ -236,6 +236,31 @@ service = ["443/tcp"]
   }
 }
 
+TEST_CASE("each shipped profile opens what it says, and nothing beside it") {
+  if (!needs_root()) return;
+  const std::string address = "198.51.100.10";
+  struct Shipped {
+    const char* profile;
+    std::vector<const char*> open, shut;  // TCP ports
+    bool quic;                            // 443/udp
+  };
+  for (const Shipped& shipped :
+       {Shipped{"internet", {"22", "443", "5432"}, {}, true},
+        Shipped{"browser", {"443"}, {"22", "7", "5432"}, true},
+        Shipped{"ci", {"22", "443"}, {"7", "5432"}, true}, Shipped{"default", {}, {"22", "443"}, false},
+        Shipped{"offline", {}, {"22", "443"}, false}}) {
+    CAPTURE(shipped.profile);
+    const Words options{"--profile", shipped.profile};
+    for (const char* port : shipped.open) check_reached(jailed(options, {"echo", address, port}));
+    for (const char* port : shipped.shut) check_refused(options, {"tcp", address, port}, true);
+    if (shipped.quic)
+      check_reached(jailed(options, {"udp", address, "443"}));
+    else
+      check_refused(options, {"udp", address, "443"}, false);
+    check_refused(options, {"tcp", "192.168.77.10", "443"}, true);
+  }
+}
+
 TEST_CASE("--allow opens one thing, --deny closes one, and a denial beats every allowance") {
   if (!needs_root()) return;
   const Words lan{"--profile", "internet", "--allow", "192.168.77.10:443/tcp"};
