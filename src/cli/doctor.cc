@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "caller.h"
 #include "commands.h"
@@ -47,17 +48,18 @@ class KeptStreams {
 };
 
 Finding check_mode() {
-  if (::geteuid() == 0) return {true, "running as root: jails reach the world by a veth into the host", ""};
-  const bool pasta = ::access("/usr/bin/pasta", X_OK) == 0;
-  return {pasta,
-          pasta ? "running without root: jails reach the world through pasta" : "pasta is not installed",
-          "without it only root has jails with a way out: apt install passt"};
+  return {true,
+          ::geteuid() == 0 ? "running as root: jails reach the world by a veth into the host"
+                           : "running without root: jails reach the world through pasta",
+          ""};
 }
 
-Finding check_tun() {
-  const bool fine = ::access("/dev/net/tun", R_OK | W_OK) == 0;
-  return {fine, fine ? "/dev/net/tun can be opened" : "/dev/net/tun cannot be opened by you",
-          "pasta needs it; as root: modprobe tun; chmod 666 /dev/net/tun (as udev does)"};
+Finding check_way_out() {
+  const Status there = check_pasta();
+  if (there) return {true, "pasta and /dev/net/tun can be used", ""};
+  const Error& error = there.error();
+  const std::string why = error.code == 0 ? "" : std::string(": ") + ::strerrordesc_np(error.code);
+  return {false, error.what + why, error.hint};
 }
 
 Finding check_sysctl() {
@@ -110,8 +112,8 @@ Finding check_jail(const Result<HostFacts>& host) {
 Result<int> doctor_command(const Arguments& arguments) {
   if (!arguments.words.empty()) return fail("netjail doctor takes no argument");
   const auto host = probe_host({*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")});
-  std::vector<Finding> findings{check_kernel(), check_mode(), ::geteuid() == 0 ? check_sysctl() : check_tun(),
-                                check_jail(host)};
+  std::vector<Finding> findings{check_kernel(), check_mode(),
+                                ::geteuid() == 0 ? check_sysctl() : check_way_out(), check_jail(host)};
   if (host) {
     findings.push_back(check_route(*host));
     findings.push_back(check_resolver(*host));

@@ -23,7 +23,9 @@ namespace {
 constexpr const char* kProgram = NETJAIL_PASTA;
 constexpr std::chrono::seconds kDeadline{10};
 
-Status check_program() {
+}  // namespace
+
+Status check_pasta() {
   struct stat info {};
   if (::stat(kProgram, &info) != 0)
     return fail_errno(std::string("without root netjail needs ") + kProgram,
@@ -36,6 +38,8 @@ Status check_program() {
                       "as root: modprobe tun; chmod 666 /dev/net/tun (as udev does); or run netjail as root");
   return {};
 }
+
+namespace {
 
 std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses) {
   std::vector<std::string> words{
@@ -89,7 +93,7 @@ std::string read_words(const Fd& words) {
 }  // namespace
 
 Result<Pasta> Pasta::start(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses) {
-  NJ_TRY(check_program());
+  NJ_TRY(check_pasta());
   std::vector<std::string> words = make_command(router, plan, addresses);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -20,6 +20,9 @@ namespace netjail {
 // Reads the host; changes nothing, needs no privilege. `destinations`: route_probes() of the policy.
 Result<HostFacts> probe_host(const std::vector<Ip>& destinations);
 
+// Whether the way out without root is there: pasta, root's alone to write, and a /dev/net/tun to open.
+Status check_pasta();
+
 struct SuperviseOptions {
   // Called for each refused flow or name as it happens, the first time it is seen. Empty: only the report has
   // them.
