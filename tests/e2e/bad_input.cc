@@ -7,27 +7,12 @@
 
 #include <filesystem>
 
-#include "support/world.h"
+#include "e2e/fixture.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-FakeWorld make(const WorldOptions& options = {}) {
-  auto created = FakeWorld::create(options);
-  if (!created) FAIL(render_error(created.error()));
-  return std::move(*created);
-}
-
-FakeWorld& world() {
-  static FakeWorld made = make();
-  return made;
-}
 
 struct Case {
   Words arguments;
@@ -110,7 +95,7 @@ TEST_CASE("typing errors name the mistake and the remedy") {
 TEST_CASE("a host without a default route, or without a resolver") {
   if (!needs_root()) return;
   {
-    FakeWorld cut = make({.default_route = false});
+    FakeWorld cut = make_world({.default_route = false});
     check(cut, {run_with({"--profile", "internet"}), 125, {"no route", "--profile offline"}});
     CHECK(cut.netjail({"--profile", "offline", "--", "true"}).ok());
     // What is reached without the default route is still open to a rule that names it.
@@ -125,7 +110,7 @@ TEST_CASE("a host without a default route, or without a resolver") {
 
 TEST_CASE("a host whose routes cover 10/8 and 172.16/12: the jail takes its address elsewhere") {
   if (!needs_root()) return;
-  FakeWorld vpn = make({.private_routes = true});
+  FakeWorld vpn = make_world({.private_routes = true});
   const Outcome outcome =
       vpn.netjail({"--profile", "internet", "--", "sh", "-c",
                    std::string(kProbe) + " echo 198.51.100.10 443; ip -4 addr show eth0"});
@@ -136,7 +121,7 @@ TEST_CASE("a host whose routes cover 10/8 and 172.16/12: the jail takes its addr
 
 TEST_CASE("every address pool is routed: an error, not an address that is somebody's") {
   if (!needs_root()) return;
-  FakeWorld full = make({.private_routes = true});
+  FakeWorld full = make_world({.private_routes = true});
   for (const char* prefix : {"100.64.0.0/10", "198.18.0.0/15", "192.168.0.0/16"})
     REQUIRE(full.call({"ip", "route", "add", prefix, "via", "192.168.77.1"}).ok());
   check(full, {run_with({"--profile", "internet"}), 125, {"no address is left"}});
@@ -144,10 +129,10 @@ TEST_CASE("every address pool is routed: an error, not an address that is somebo
 
 TEST_CASE("hosts with one family only") {
   if (!needs_root()) return;
-  FakeWorld v4 = make({.ipv6 = false});
+  FakeWorld v4 = make_world({.ipv6 = false});
   CHECK(v4.netjail({"--profile", "internet", "--", kProbe, "echo", "198.51.100.10", "443"}).ok());
   CHECK_FALSE(v4.netjail({"--profile", "internet", "--", kProbe, "tcp", "2001:db8:1::10", "443"}).ok());
-  FakeWorld v6 = make({.ipv4 = false});
+  FakeWorld v6 = make_world({.ipv4 = false});
   const Outcome outcome =
       v6.netjail({"--profile", "internet", "--", kProbe, "echo", "2001:db8:1::10", "443"});
   CHECK_MESSAGE(outcome.ok(), outcome.describe());

@@ -5,23 +5,12 @@
 #include <csignal>
 #include <thread>
 
-#include "support/world.h"
+#include "e2e/fixture.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-FakeWorld& world() {
-  static FakeWorld made = [] {
-    auto created = FakeWorld::create();
-    if (!created) FAIL(render_error(created.error()));
-    return std::move(*created);
-  }();
-  return made;
-}
 
 // A refused destination that would answer, in a jail with a way out.
 Words forbidden() {

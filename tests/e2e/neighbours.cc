@@ -3,25 +3,12 @@
 
 #include <csignal>
 
-#include "support/world.h"
+#include "e2e/fixture.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-using Words = std::vector<std::string>;
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-FakeWorld& world() {
-  static FakeWorld made = [] {
-    auto created = FakeWorld::create();
-    if (!created) FAIL(render_error(created.error()));
-    return std::move(*created);
-  }();
-  return made;
-}
 
 // The address of the one running jail, as the host routes it.
 std::string jail_address() {

@@ -5,9 +5,9 @@
 #include <map>
 #include <random>
 
+#include "e2e/fixture.h"
 #include "netjail/policy/policy.h"
 #include "netjail/profile/profile.h"
-#include "support/world.h"
 
 using namespace netjail;
 using namespace netjail::test;
@@ -15,15 +15,6 @@ using namespace netjail::test;
 namespace {
 
 using Random = std::mt19937_64;
-
-FakeWorld& world() {
-  static FakeWorld made = [] {
-    auto created = FakeWorld::create();
-    if (!created) FAIL(render_error(created.error()));
-    return std::move(*created);
-  }();
-  return made;
-}
 
 std::size_t pick(Random& random, std::size_t below) {
   return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);

@@ -6,24 +6,13 @@
 #include <filesystem>
 #include <thread>
 
+#include "e2e/fixture.h"
 #include "support/children.h"
-#include "support/world.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-FakeWorld& world() {
-  static FakeWorld made = [] {
-    auto created = FakeWorld::create();
-    if (!created) FAIL(render_error(created.error()));
-    return std::move(*created);
-  }();
-  return made;
-}
-
-using Words = std::vector<std::string>;
 
 Command as_user(Words argv) {
   return {.argv = std::move(argv), .identity = Identity{kOrdinaryUser, kOrdinaryUser, {}}};
@@ -36,8 +25,6 @@ Outcome user_after(const std::string& preparation, const std::string& command) {
                        preparation + "; exec setpriv --reuid " + id + " --regid " + id +
                            " --clear-groups sh -c '" + command + "'"});
 }
-
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // pids of processes whose executable is pasta, among those that this test started.
 std::vector<pid_t> pastas() {

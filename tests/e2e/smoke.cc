@@ -12,24 +12,12 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "support/world.h"
+#include "e2e/fixture.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-// One world for the file; its records are emptied before each jail.
-FakeWorld& world() {
-  static FakeWorld made = [] {
-    auto created = FakeWorld::create();
-    if (!created) FAIL(render_error(created.error()));
-    return std::move(*created);
-  }();
-  return made;
-}
-
-using Words = std::vector<std::string>;
 
 Words joined(Words first, const Words& second) {
   first.insert(first.end(), second.begin(), second.end());
@@ -42,8 +30,6 @@ Outcome jailed(const Words& options, const Words& probe) {
   return world().netjail(joined(joined(options, {"--", kProbe}), probe));
 }
 Outcome on_internet(const Words& probe) { return jailed({"--profile", "internet"}, probe); }
-
-bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 // The probe's own measure of one attempt: "tcp 198.51.100.10 443: ECONNREFUSED 3ms".
 int milliseconds(const Outcome& outcome) {

@@ -5,23 +5,12 @@
 
 #include <csignal>
 
-#include "support/world.h"
+#include "e2e/fixture.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-FakeWorld& world() {
-  static FakeWorld made = [] {
-    auto created = FakeWorld::create();
-    if (!created) FAIL(render_error(created.error()));
-    return std::move(*created);
-  }();
-  return made;
-}
-
-using Words = std::vector<std::string>;
 
 Command in_jail(Words program, bool terminal = true) {
   Words arguments{"run", "--profile", "internet", "--"};
