@@ -18,10 +18,12 @@
 namespace netjail {
 namespace {
 
+constexpr const char* kEth0 = "eth0";  // the jail's end
+
 // Fixed in namespaces of our own, so that no look-up is needed. The two ends of a pair differ: where they are
 // equal the kernel takes a carrier that comes up for no urgent news, and lets it wait up to a second
 // (linkwatch_urgent_event).
-constexpr std::uint32_t kEth0Index = 2;  // the jail's end
+constexpr std::uint32_t kEth0Index = 2;
 constexpr std::uint32_t kJailIndex = 3;  // router's end towards the jail
 constexpr std::uint32_t kUplinkIndex =
     7236096;  // router's end towards the host, whose index the kernel chooses
@@ -174,7 +176,7 @@ Result<Router> make_router(RouterSockets sockets) {
 
 Result<std::optional<HostLink>> make_links(Netlink& router_route, int jail_netns, const UplinkPlan& plan) {
   MessageBuffer messages;
-  append_veth(messages, {std::string(kJailInterface), kJailIndex, "eth0", kEth0Index, jail_netns, plan.mtu});
+  append_veth(messages, {std::string(kJailInterface), kJailIndex, kEth0, kEth0Index, jail_netns, plan.mtu});
   NJ_TRY(router_route.request(messages, "cannot make the veth pair of the jail"));
   std::optional<HostLink> host;
   if (plan.kind == UplinkPlan::Kind::host) {
@@ -189,6 +191,8 @@ Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optio
   if (host) {
     NJ_TRY_AS(addresses, open_host_link(*host, plan));
   }
+  if (plan.kind == UplinkPlan::Kind::pasta)
+    NJ_TRY(keep_order({jail_route, kEth0}, {router.route, std::string(kJailInterface)}));
   NJ_TRY(configure_router(router.route, addresses, host.has_value()));
   NJ_TRY(configure_jail(jail_route, addresses));
   NJ_TRY(

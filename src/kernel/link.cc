@@ -1,11 +1,14 @@
 #include "netjail/kernel/link.h"
 
 #include <arpa/inet.h>
+#include <linux/ethtool.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
+#include <sys/ioctl.h>
 
 #include <array>
 #include <cerrno>
@@ -80,6 +83,17 @@ std::optional<RouteInfo> read_route(const nlmsghdr* message) {
       info.index = static_cast<std::uint32_t>(value_at<rtnexthop>(data, size).rtnh_ifindex);
   });
   return info;
+}
+
+// By ioctl: netlink would want the id of the ethtool family first, and a bit set.
+Status set_feature(const VethEnd& end, std::uint32_t command, std::uint32_t value) {
+  ethtool_value feature{command, value};
+  ifreq request{};
+  end.name.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_data = reinterpret_cast<char*>(&feature);
+  if (::ioctl(end.route.fd(), SIOCETHTOOL, &request) != 0)
+    return fail_errno("cannot set how " + end.name + " queues packets");
+  return {};
 }
 
 }  // namespace
@@ -200,6 +214,11 @@ Status wait_operational(Netlink& route, const std::vector<std::uint32_t>& indice
     if (std::chrono::steady_clock::now() > deadline) return fail("the jail's links do not come up");
     pause_briefly();
   }
+}
+
+Status keep_order(const VethEnd& sender, const VethEnd& receiver) {
+  NJ_TRY(set_feature(receiver, ETHTOOL_SGRO, 1));
+  return set_feature(sender, ETHTOOL_STSO, 0);
 }
 
 Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,

@@ -52,6 +52,18 @@ Result<LinkInfo> find_link(Netlink& route, std::uint32_t index);
 // silence (net/core/link_watch.c). Since Linux 6.8 the question itself brings the work forward.
 Status wait_operational(Netlink& route, const std::vector<std::uint32_t>& indices);
 
+// What one end of a veth sends reaches the other in order. By itself it waits on the CPU that sent it, and a
+// flow that is sent from two of them (the program on one, the answers that let it go on by an interrupt on
+// another) overtakes itself. A receiving end with GRO has a ring instead, which a sender without TSO uses
+// (veth_skb_is_eligible_for_gro in drivers/net/veth.c). TCP of a kernel takes it lightly; pasta, without
+// SACK, drops what comes too early, and each costs a time-out: 0.3 Gbit/s instead of 11. Only for links whose
+// MTU is about that of a TSO packet.
+struct VethEnd {
+  Netlink& route;
+  std::string name;
+};
+Status keep_order(const VethEnd& sender, const VethEnd& receiver);
+
 // The entry of the routing tables that a packet would match.
 struct RouteInfo {
   std::uint32_t index = 0;  // outgoing link, 0: none
