@@ -51,6 +51,13 @@ Result<Fd> open_report(const std::string& path) {
   return fd;
 }
 
+// Behind pasta root has nothing to do that the user inside could not do, so he does it. Root himself, with no
+// user to be, keeps his id, in user namespaces.
+Result<Child> spawn_behind_pasta(const ChildPlan& child) {
+  if (child.uid != 0) NJ_TRY(become(child));
+  return Child::spawn(Child::Mode::rootless);
+}
+
 // As init of a container we are the cleaner's parent, and it dies with us: let it finish.
 void wait_for_cleaner() {
   if (::getpid() != 1) return;
@@ -75,15 +82,23 @@ Result<int> run_jailed(const Arguments& arguments) {
   sigemptyset(&too_big);
   sigaddset(&too_big, SIGXFSZ);
   ::sigprocmask(SIG_BLOCK, &too_big, nullptr);
-  NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
   NJ_TRY_AS(Planned planned, plan_run(arguments, keep_fds, true));
   const Plan& plan = planned.plan;
+  if (!child) return std::unexpected(child.error());
+  std::optional<Child> behind_pasta;
+  if (plan.uplink.kind == UplinkPlan::Kind::pasta && ::geteuid() == 0) {
+    child->kill();
+    child->reap();
+    NJ_TRY_AS(Child other, spawn_behind_pasta(plan.child));
+    behind_pasta.emplace(std::move(other));
+  }
+  NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
 
   const bool verbose = arguments.has("verbose");
   const bool quiet = arguments.has("quiet");
   const bool live = !quiet && (verbose || ::isatty(STDERR_FILENO) == 1);
-  if (!child) return std::unexpected(child.error());
-  NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock), std::move(*child)));
+  NJ_TRY_AS(Jail jail,
+            Jail::apply(plan, std::move(planned.lock), std::move(behind_pasta ? *behind_pasta : *child)));
   SuperviseOptions options;
   options.on_uplink_lost = [] { tell("netjail: pasta has ended: the jail has no way out any more\n"); };
   if (live) options = live_lines(plan, std::move(options));

@@ -55,6 +55,8 @@ std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, cons
     words.insert(words.end(), {"--address", to_string(*addresses.ipv6)});
   else
     words.emplace_back("--ipv4-only");
+  // As root it would become nobody, who must not enter root's namespaces. It leaves root's for them.
+  if (::geteuid() == 0) words.insert(words.end(), {"--runas", "0"});
   words.push_back(std::to_string(router));
   return words;
 }

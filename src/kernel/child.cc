@@ -49,7 +49,9 @@ Child::Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<Sh
       shared_(std::move(shared)) {}
 Child::Child(Child&&) noexcept = default;
 
-Result<Child> Child::spawn() {
+Child::Mode Child::default_mode() { return ::geteuid() == 0 ? Mode::privileged : Mode::rootless; }
+
+Result<Child> Child::spawn(Mode mode) {
   NJ_TRY_AS(auto shared, SharedSpec::map());
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
@@ -61,7 +63,7 @@ Result<Child> Child::spawn() {
   const Fd their_start(pair[0]);
   Fd our_start(pair[1]);
 
-  const bool rootless = ::geteuid() != 0;
+  const bool rootless = mode == Mode::rootless;
   init::Start start{theirs.get(),       their_start.get(), shared->spec(),
                     shared->init_pid(), ::getpid(),        rootless,
                     ::geteuid(),        ::getegid(),       {}};

@@ -95,9 +95,6 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
   if (up && policy.uplink == UplinkChoice::host && !host.privileged)
     return fail("uplink = \"host\" needs root",
                 "sudo netjail ..., or uplink = \"auto\": pasta, without root");
-  if (plan.uplink.kind == UplinkPlan::Kind::pasta && host.privileged)
-    return fail("uplink = \"pasta\" is the way out for callers without root",
-                "call netjail without sudo, or say uplink = \"auto\"");
   if (up && host.uplinks.empty())
     return fail("the host has no route to anything that profile " + policy.name + " opens",
                 "connect the host (ip route shows no default route), or run with --profile offline");

@@ -35,8 +35,9 @@ constexpr KeyInfo kKeys[] = {
     {"network", "uplink", "\"auto\", \"host\", \"pasta\" or \"none\"", "\"auto\"",
      "How the jail reaches the world: `host` is a veth pair and masquerading on the host, for root; `pasta` "
      "is "
-     "pasta(1), for everybody else; `none` is no way out, and `auto` takes `host` for root and `pasta` "
-     "without.",
+     "pasta(1), for everybody, which leaves the host's forwarding and tables alone; `none` is no way out, "
+     "and "
+     "`auto` takes `host` for root and `pasta` without.",
      kNow},
     {"network", "dns", "\"policy\" or \"none\"", "\"policy\"",
      "`policy` answers names in the jail by netjail's own resolver when the rules open anything, `none` "

@@ -171,10 +171,6 @@ TEST_CASE("without root: a clear error, and what needs no root works") {
     CHECK_MESSAGE(run.status == bad.status, run.describe());
     for (const std::string& part : bad.told) CHECK_MESSAGE(has(run.err, part), run.describe());
   }
-  // And the other way round.
-  const std::string pasta =
-      world().write("pasta.toml", "[network]\nuplink = \"pasta\"\n[[allow]]\nto = [\"internet\"]\n");
-  check(world(), {run_with({"--profile", pasta}), 125, {"without sudo"}});
   for (const Words& arguments :
        {Words{"plan", "--profile", "internet", "true"},
         Words{"plan", "--format", "json", "--profile", "internet"},

@@ -58,6 +58,38 @@ TEST_CASE("a profile that opens nothing needs no pasta") {
   CHECK_MESSAGE(outcome.ok(), outcome.describe());
 }
 
+TEST_CASE(
+    "uplink = \"pasta\" as root: nothing of the host's is touched, and whoever is inside is who he would "
+    "be") {
+  if (!needs_root()) return;
+  CHECK(eventually([] { return descendants().empty(); }, 5s));  // cleaners
+  FakeWorld fresh = make_world();
+  const std::string profile = fresh.write("pasta.toml", R"([network]
+uplink = "pasta"
+[[allow]]
+to = ["internet"]
+)");
+  for (const Words& identity : {Words{}, Words{"--user", std::to_string(kOrdinaryUser)}}) {
+    Words words{kNetjail, "run", "--verbose", "--profile", profile};
+    words.insert(words.end(), identity.begin(), identity.end());
+    for (const char* word : {"--", "sh", "-c"}) words.emplace_back(word);
+    words.push_back(
+        std::string("id -u; grep -E '^Cap(Prm|Eff|Bnd)' /proc/self/status | grep -c '0000000000000000$';") +
+        kProbe + " echo 198.51.100.10 443 && " + kProbe + " echo 192.168.77.10 443; read x");
+    Command command{.argv = words, .keep_input_open = true};
+    Process run = fresh.start(command);
+    REQUIRE_MESSAGE(run.wait_for("refused 192.168.77.10:443/tcp"), run.out(), run.err());
+    CHECK(pastas().size() == 1);
+    CHECK(!has(fresh.call({"nft", "list", "tables"}).out, "netjail"));
+    CHECK(fresh.call({"cat", "/proc/sys/net/ipv4/conf/eth0/forwarding"}).out == "0\n");
+    run.close_input();
+    const Outcome outcome = run.wait();
+    CHECK_MESSAGE(has(outcome.out, (identity.empty() ? "0" : identity[1]) + "\n3\n"), outcome.describe());
+    CHECK(eventually([] { return pastas().empty(); }, 5s));
+  }
+  CHECK(leaked(fresh.host(), fresh.untouched()) == "");
+}
+
 TEST_CASE("what is missing is named, with the remedy") {
   if (!needs_root()) return;
   const std::string run = std::string(kNetjail) + " run --profile internet -- true";

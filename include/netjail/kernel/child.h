@@ -90,9 +90,12 @@ class SharedSpec;
 
 class Child {
  public:
-  // Forks init and returns at once; without root (effective uid 0) in user namespaces. To be called while the
-  // process is single-threaded, small, and has no descriptors of its own that must not be inherited unseen.
-  static Result<Child> spawn();
+  // `rootless`: in user namespaces of the caller's effective user; what everybody but root needs.
+  enum class Mode : std::uint8_t { privileged, rootless };
+  static Mode default_mode();
+  // Forks init and returns at once. To be called while the process is single-threaded, small, and has no
+  // descriptors of its own that must not be inherited unseen.
+  static Result<Child> spawn(Mode mode = default_mode());
   Child(Child&&) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();  // kills init, and with it the pid namespace, and reaps it
