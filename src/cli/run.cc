@@ -31,6 +31,9 @@ SuperviseOptions live_lines(const Plan& plan, SuperviseOptions options) {
   options.on_refused_name = [&plan, limited](const RefusedName& name) {
     limited(render_refused_name(plan, name));
   };
+  options.on_refused_namespace = [&plan, limited](const RefusedNamespace& refused) {
+    limited(render_refused_namespace(plan, refused));
+  };
   return options;
 }
 

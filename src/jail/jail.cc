@@ -53,7 +53,9 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.keep_fds = child.keep_fds;
   spec.mounts.push_back({MountStep::Kind::pin, "", ""});
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
-  NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families}, native_architecture()));
+  NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families, child.user_namespaces},
+                                              native_architecture()));
+  spec.seccomp_listener = !child.user_namespaces;
   spec.new_session = !has_controlling_terminal();
   return spec;
 }
@@ -117,7 +119,7 @@ Result<Outcome> Jail::supervise(const SuperviseOptions& options) {
   State& state = *state_;
   NJ_TRY_AS(Outcome outcome,
             supervise_child({state.plan, state.child, state.log, std::move(state.udp), std::move(state.tcp),
-                             state.pasta ? state.pasta->pidfd() : -1, options}));
+                             state.child.take_listener(), state.pasta ? state.pasta->pidfd() : -1, options}));
   NJ_TRY_AS(const auto counters, read_counters(state.router.rules, state.plan.router.ruleset.table));
   const auto count_of = [&](std::string_view id) -> std::uint64_t {
     const auto now = counters.find(counter_name(id));

@@ -14,6 +14,7 @@
 
 #include "netjail/base/text.h"
 #include "netjail/jail/resolver.h"
+#include "netjail/kernel/seccomp.h"
 #include "netjail/net/packet.h"
 
 namespace netjail {
@@ -70,13 +71,15 @@ class Supervisor {
         signal_events_(loop_),
         log_events_(loop_),
         uplink_(loop_),
+        attempts_(loop_),
         hangup_(loop_) {}
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
   ~Supervisor() {
     if (resolver_) resolver_->stop();
     // The descriptors are not ours to close.
-    for (asio::posix::stream_descriptor* descriptor : {&control_, &signal_events_, &log_events_, &uplink_})
+    for (asio::posix::stream_descriptor* descriptor :
+         {&control_, &signal_events_, &log_events_, &uplink_, &attempts_})
       if (descriptor->is_open()) descriptor->release();
   }
 
@@ -85,6 +88,7 @@ class Supervisor {
     signal_events_.assign(signals_.fd());
     log_events_.assign(in_.log.fd());
     if (in_.uplink >= 0) uplink_.assign(in_.uplink);
+    if (in_.attempts) attempts_.assign(in_.attempts.get());
     NJ_TRY(start_resolver());
     NJ_TRY(in_.child.go());
     detach_streams();
@@ -92,6 +96,7 @@ class Supervisor {
     watch_signals();
     watch_log();
     watch_uplink();
+    watch_attempts();
     loop_.run();
     terminal_.take_back();
     if (error_) return std::unexpected(std::move(*error_));
@@ -213,6 +218,19 @@ class Supervisor {
     });
   }
 
+  // At new namespaces. One at a time: each waits for its answer.
+  void watch_attempts() {
+    if (!attempts_.is_open()) return;
+    attempts_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
+      if (failed) return;
+      const auto attempt = refuse_attempt(in_.attempts.get());
+      if (attempt && attempt->user_namespace && outcome_.add_refused_namespace(printable(attempt->program)) &&
+          in_.options.on_refused_namespace)
+        in_.options.on_refused_namespace(outcome_.refused_namespaces.back());
+      watch_attempts();
+    });
+  }
+
   void read_log(std::size_t most) {
     in_.log.read(most, [this](const std::string& rule, std::span<const std::byte> octets) {
       const auto flow = parse_packet(octets);
@@ -229,6 +247,7 @@ class Supervisor {
   asio::posix::stream_descriptor signal_events_;
   asio::posix::stream_descriptor log_events_;
   asio::posix::stream_descriptor uplink_;
+  asio::posix::stream_descriptor attempts_;
   asio::steady_timer hangup_;
   std::unique_ptr<Resolver> resolver_;
   Outcome outcome_;

@@ -15,7 +15,8 @@ struct SuperviseInput {
   LogReader& log;
   Fd udp;  // the resolver's sockets, invalid without one
   Fd tcp;
-  int uplink;  // pidfd of the process that is the way out, -1: none
+  Fd attempts;  // listener of the seccomp filter, invalid without one
+  int uplink;   // pidfd of the process that is the way out, -1: none
   const SuperviseOptions& options;
 };
 

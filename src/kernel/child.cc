@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <span>
 
 #include "child_init.h"
 #include "netjail/base/text.h"
@@ -37,6 +38,34 @@ constexpr int kSetUpTimeout = 20000;  // ms; set-up takes about 2
 std::optional<ChildEvent> to_event(const Message& message) {
   if (message.kind < 0 || message.kind > static_cast<int>(ChildEvent::Kind::signalled)) return std::nullopt;
   return ChildEvent{static_cast<ChildEvent::Kind>(message.kind), message.value, message.code, message.detail};
+}
+
+// A message of the set-up, and the descriptors that came with it.
+Result<Message> receive_set_up(int control, std::span<Fd> received, std::size_t& count) {
+  NJ_TRY_AS(const bool ready, wait_readable(control, kSetUpTimeout));
+  if (!ready) return fail("the jail's first process does not answer");
+  Message message{};
+  iovec part{&message, sizeof message};
+  std::array<int, init::kMostSockets> fds{};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = space;
+  header.msg_controllen = sizeof space;
+  ssize_t got = 0;
+  // The end of init discards nothing that it sent, but is told first if it left something of ours unread.
+  do got = ::recvmsg(control, &header, MSG_CMSG_CLOEXEC);
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (got != static_cast<ssize_t>(sizeof message)) return fail("the jail's first process died during set-up");
+  count = 0;
+  if (const cmsghdr* at = CMSG_FIRSTHDR(&header);
+      at != nullptr && at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS) {
+    count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    std::memcpy(fds.data(), CMSG_DATA(at), count * sizeof(int));
+    for (std::size_t i = 0; i < count; ++i) received[i] = Fd(fds[i]);
+  }
+  return message;
 }
 
 }  // namespace
@@ -120,32 +149,10 @@ void Child::reap() {
 }
 
 Result<Namespaces> Child::receive_namespaces() {
-  NJ_TRY_AS(const bool ready, wait_readable(control_.get(), kSetUpTimeout));
-  if (!ready) return fail("the jail's first process does not answer");
-  Message message{};
-  iovec part{&message, sizeof message};
-  std::array<int, init::kMostSockets> fds{};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)] = {};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = space;
-  header.msg_controllen = sizeof space;
-  ssize_t got = 0;
-  // The end of init discards nothing that it sent, but is told first if it left something of ours unread.
-  do got = ::recvmsg(control_.get(), &header, MSG_CMSG_CLOEXEC);
-  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
-  if (got != static_cast<ssize_t>(sizeof message)) return fail("the jail's first process died during set-up");
-  if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
-
   std::array<Fd, init::kMostSockets> received;
   std::size_t count = 0;
-  if (const cmsghdr* at = CMSG_FIRSTHDR(&header);
-      at != nullptr && at->cmsg_level == SOL_SOCKET && at->cmsg_type == SCM_RIGHTS) {
-    count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    std::memcpy(fds.data(), CMSG_DATA(at), count * sizeof(int));
-    for (std::size_t i = 0; i < count; ++i) received[i] = Fd(fds[i]);
-  }
+  NJ_TRY_AS(const Message message, receive_set_up(control_.get(), received, count));
+  if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
   if (count != static_cast<std::size_t>(message.value))
     return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");
   if (pid_ < 0) pid_ = *shared_->init_pid();
@@ -161,6 +168,7 @@ Status Child::prepare(const ChildSpec& spec) {
   mounts_ = spec.mounts;
   command_ = spec.command.front();
   cwd_ = spec.cwd;
+  listens_ = spec.seccomp_listener;
   NJ_TRY(shared_->write(spec));
   const Message message{init::kSpecMessage, 0, 0, 0};
   // EPIPE: init has ended, and wait_ready() reads why.
@@ -170,14 +178,19 @@ Status Child::prepare(const ChildSpec& spec) {
 }
 
 Status Child::wait_ready() {
-  NJ_TRY_AS(const bool ready, wait_readable(control_.get(), kSetUpTimeout));
-  if (!ready) return fail("the jail's first process does not answer");
-  NJ_TRY_AS(const auto event, read_event());
+  std::array<Fd, init::kMostSockets> received;
+  std::size_t count = 0;
+  NJ_TRY_AS(const Message message, receive_set_up(control_.get(), received, count));
+  const auto event = to_event(message);
   if (!event) return fail("the jail's first process died during set-up");
   if (event->kind != ChildEvent::Kind::ready) return std::unexpected(describe_failure(*event));
+  listener_ = std::move(received[0]);
+  if (listens_ && !listener_) return fail("the seccomp filter's listener did not arrive");
   shared_.reset();  // init has its own view
   return {};
 }
+
+Fd Child::take_listener() { return std::move(listener_); }
 
 Status Child::go() {
   const Fd start = std::move(start_);
@@ -196,7 +209,7 @@ Result<std::optional<ChildEvent>> Child::read_event() {
   Message message{};
   ssize_t got = 0;
   do got = ::recv(control_.get(), &message, sizeof message, 0);
-  while (got < 0 && (errno == EINTR || errno == ECONNRESET));  // as in receive_namespaces()
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));  // as in receive_set_up()
   if (got < 0) return fail_errno("cannot read from the jail's first process");
   if (got != static_cast<ssize_t>(sizeof message)) return std::nullopt;
   return to_event(message);

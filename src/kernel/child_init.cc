@@ -34,21 +34,26 @@ void send(int control, const Message& message) {
   ::_exit(125);
 }
 
-void hand_over(const Start& s, const Sockets& sockets) {
-  Message message{kSocketsMessage, static_cast<std::int32_t>(sockets.count), sockets.ipv6 ? 1 : 0, 0};
+// At most kMostSockets descriptors.
+bool send_with(int control, Message message, const int* fds, std::size_t count) {
   iovec part{&message, sizeof message};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof sockets.fds)] = {};
+  alignas(cmsghdr) char space[CMSG_SPACE(kMostSockets * sizeof(int))] = {};
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
   header.msg_control = space;
-  header.msg_controllen = CMSG_SPACE(sockets.count * sizeof(int));
+  header.msg_controllen = CMSG_SPACE(count * sizeof(int));
   cmsghdr* rights = CMSG_FIRSTHDR(&header);
   rights->cmsg_level = SOL_SOCKET;
   rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sockets.count * sizeof(int));
-  std::memcpy(CMSG_DATA(rights), sockets.fds, sockets.count * sizeof(int));
-  if (::sendmsg(s.control, &header, MSG_NOSIGNAL) < 0) die(s, Step::sockets);
+  rights->cmsg_len = CMSG_LEN(count * sizeof(int));
+  std::memcpy(CMSG_DATA(rights), fds, count * sizeof(int));
+  return ::sendmsg(control, &header, MSG_NOSIGNAL) >= 0;
+}
+
+void hand_over(const Start& s, const Sockets& sockets) {
+  const Message message{kSocketsMessage, static_cast<std::int32_t>(sockets.count), sockets.ipv6 ? 1 : 0, 0};
+  if (!send_with(s.control, message, sockets.fds, sockets.count)) die(s, Step::sockets);
   // The router's namespace itself is still to be pinned (MountStep::Kind::pin).
   for (std::size_t i = 1; i < sockets.count; ++i) ::close(sockets.fds[i]);
 }
@@ -313,7 +318,9 @@ void run(const Start& s) {
   if (signals < 0) die(s, Step::signals);
   const sock_fprog program{static_cast<unsigned short>(s.spec->seccomp_length),
                            const_cast<sock_filter*>(s.spec->seccomp)};
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) die(s, Step::seccomp);
+  const unsigned flags = s.spec->seccomp_listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+  const auto listener = static_cast<int>(::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program));
+  if (listener < 0) die(s, Step::seccomp);
 
   // Forked now, so that nothing but execve is left to do when the word comes.
   const auto child = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0));
@@ -321,7 +328,13 @@ void run(const Start& s) {
   if (child == 0) exec_program(s);
   ::close(s.start);
   close_kept(s);  // a pipe must see its end when the program closes it
-  send(s.control, {static_cast<std::int32_t>(ChildEvent::Kind::ready), 0, 0, 0});
+  const Message ready{static_cast<std::int32_t>(ChildEvent::Kind::ready), 0, 0, 0};
+  if (flags == 0) {
+    send(s.control, ready);
+  } else {
+    if (!send_with(s.control, ready, &listener, 1)) die(s, Step::seccomp);
+    ::close(listener);  // whoever holds it could answer
+  }
   serve(s, child, signals);
 }
 

@@ -39,6 +39,7 @@ struct Spec {
   std::size_t mount_count;
   const sock_filter* seccomp;
   std::size_t seccomp_length;
+  bool seccomp_listener;
   bool new_session;
 };
 

@@ -33,7 +33,8 @@ Result<std::vector<sock_filter>> make_seccomp_filter(const SeccompPolicy& policy
   if (!table.empty() && architecture == native_architecture()) {
     NJ_TRY_AS(const std::vector<int> wanted, family_numbers(policy));
     NJ_TRY_AS(const std::vector<int> usual, family_numbers(SeccompPolicy{kDefaultFamilies}));
-    if (wanted == usual) return std::vector<sock_filter>(table.begin(), table.end());
+    if (wanted == usual && !policy.user_namespaces)
+      return std::vector<sock_filter>(table.begin(), table.end());
   }
   return compile_seccomp_filter(policy, architecture);
 }

@@ -48,11 +48,9 @@ class Rules {
  public:
   explicit Rules(scmp_filter_ctx filter) : filter_(filter) {}
   void refuse(int call, int error, const Comparisons& when = {}) {
-    if (failed_ != 0) return;
-    failed_ = seccomp_rule_add_array(filter_, SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), call,
-                                     static_cast<unsigned>(when.size()), when.data());
-    call_ = call;
+    add(SCMP_ACT_ERRNO(static_cast<std::uint16_t>(error)), call, when);
   }
+  void hand_over(int call, const Comparisons& when) { add(SCMP_ACT_NOTIFY, call, when); }
   Status status() const {
     if (failed_ == 0) return {};
     Error error = make_error("cannot add a seccomp rule for system call " + std::to_string(call_));
@@ -61,6 +59,11 @@ class Rules {
   }
 
  private:
+  void add(std::uint32_t action, int call, const Comparisons& when) {
+    if (failed_ != 0) return;
+    failed_ = seccomp_rule_add_array(filter_, action, call, static_cast<unsigned>(when.size()), when.data());
+    call_ = call;
+  }
   scmp_filter_ctx filter_;
   int failed_ = 0;
   int call_ = 0;
@@ -123,16 +126,18 @@ constexpr std::array<std::uint64_t, 8> kNewNamespaces{CLONE_NEWUSER,   CLONE_NEW
                                                       CLONE_NEWPID,    CLONE_NEWUTS, CLONE_NEWIPC,
                                                       CLONE_NEWCGROUP, CLONE_NEWTIME};
 
-// A new user namespace has every capability over the network namespaces made in it. clone3 has its flags
-// behind a pointer; without it the C library uses clone, whose flags are the first argument on both
-// architectures.
-void add_namespaces(Rules& rules) {
+// A new user namespace has every capability over the network namespaces made in it, and over nothing else;
+// what it opens is the kernel's attack surface. clone3 has its flags behind a pointer; without it the C
+// library uses clone, whose flags are the first argument on both architectures. The supervisor refuses what
+// is handed over.
+void add_namespaces(Rules& rules, bool user_namespaces) {
   rules.refuse(SCMP_SYS(clone3), ENOSYS);
   rules.refuse(SCMP_SYS(setns), EPERM);
+  if (user_namespaces) return;
   for (const std::uint64_t flag : kNewNamespaces) {
-    rules.refuse(SCMP_SYS(unshare), EPERM, {argument(0, flag, flag)});
+    rules.hand_over(SCMP_SYS(unshare), {argument(0, flag, flag)});
     // CLONE_NEWTIME lies among the bits of clone's exit signal: clone cannot ask for it.
-    if ((flag & CSIGNAL) == 0) rules.refuse(SCMP_SYS(clone), EPERM, {argument(0, flag, flag)});
+    if ((flag & CSIGNAL) == 0) rules.hand_over(SCMP_SYS(clone), {argument(0, flag, flag)});
   }
 }
 
@@ -169,6 +174,8 @@ Status check(int result, const char* what) {
 }
 
 Result<Filter> open_filter(Architecture architecture) {
+  // The program shall not depend on the kernel of the machine that compiles it. 5: SCMP_ACT_NOTIFY.
+  NJ_TRY(check(seccomp_api_set(5), "libseccomp is older than 2.5"));
   Filter filter{seccomp_init(SCMP_ACT_ALLOW)};
   if (!filter) return fail("libseccomp cannot make a filter");
   const std::uint32_t token = architecture == Architecture::x86_64 ? SCMP_ARCH_X86_64 : SCMP_ARCH_AARCH64;
@@ -205,7 +212,7 @@ Result<std::vector<sock_filter>> compile_seccomp_filter(const SeccompPolicy& pol
   NJ_TRY_AS(const Filter filter, open_filter(architecture));
   Rules rules(filter.get());
   add_families(rules, families);
-  add_namespaces(rules);
+  add_namespaces(rules, policy.user_namespaces);
   add_rest(rules);
   NJ_TRY(rules.status());
   return read_program(filter.get());

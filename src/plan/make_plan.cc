@@ -80,6 +80,8 @@ ChildPlan make_child(const Policy& policy, const HostFacts& host, const Caller& 
   child.groups = caller.groups;
   child.keep_fds = caller.keep_fds;
   child.seccomp_families = policy.seccomp_families;
+  // User 0 in one of his own is the owner of what the jail's mounts cover for him (a cgroup hierarchy, ...).
+  child.user_namespaces = policy.user_namespaces && caller.uid != 0;
   child.mounts = make_mounts(policy, host, caller.uid);
   return child;
 }

@@ -77,8 +77,9 @@ std::string render_plan_text(const Plan& plan) {
     std::vector<std::string> words;
     for (const std::string& word : plan.child.command) words.push_back(shell_quote(word));
     out += fmt::format("program    {}\n", join(words, " "));
-    out += fmt::format("runs as    uid {} gid {}, no capabilities, own process and mount namespace\n",
-                       plan.child.uid, plan.child.gid);
+    out += fmt::format("runs as    uid {} gid {}, no capabilities, own process and mount namespace{}\n",
+                       plan.child.uid, plan.child.gid,
+                       plan.child.user_namespaces ? ", can make user namespaces" : "");
   }
   out += "proof      ";
   indent.clear();
@@ -135,6 +136,7 @@ std::string render_plan_json(const Plan& plan) {
         {"uid", plan.child.uid},
         {"gid", plan.child.gid},
         {"families", plan.child.seccomp_families},
+        {"user-namespaces", plan.child.user_namespaces},
         {"mounts", std::move(mounts)}}},
       {"proof", std::move(proof)},
       {"nft", nft::render_nft(plan.router.ruleset)},

@@ -86,6 +86,7 @@ Policy make_policy(const Profile& profile) {
   policy.user = profile.user;
   policy.groups = profile.groups;
   policy.environment = profile.environment.value_or(std::map<std::string, std::string>{});
+  policy.user_namespaces = profile.user_namespaces.value_or(false);
   policy.log_denied = profile.log_denied.value_or(true);
 
   std::size_t allows = 0, denies = 0;

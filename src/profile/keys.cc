@@ -118,7 +118,10 @@ constexpr KeyInfo kKeys[] = {
      "Environment variables that are set for the program, beside those it inherits.", kNow},
     {"process", "hide", kTexts, "", "Paths that the program finds empty.", kLater},
     {"process", "keep", kTexts, "", "Capabilities that the program keeps.", kLater},
-    {"process", "user-namespaces", kFlag, "false", "Whether the program can make user namespaces.", kLater},
+    {"process", "user-namespaces", kFlag, "false",
+     "Whether the program can make user namespaces, and in them others, as the sandboxes of Chromium and "
+     "bubblewrap do; not for user 0. It reaches nothing more by them, but more of the kernel.",
+     kNow},
 
     {"unix", "allow", "a list of sockets, such as [\"wayland\", \"/run/x.sock\"]", "",
      "Unix sockets outside the jail that the program can reach.", kLater},

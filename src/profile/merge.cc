@@ -43,6 +43,7 @@ Profile merge(const Profile& base, const Profile& nearer) {
     if (!result.environment) result.environment.emplace();
     for (const auto& [name, value] : *nearer.environment) (*result.environment)[name] = value;
   }
+  take_nearer(result.user_namespaces, nearer.user_namespaces);
   take_nearer(result.log_denied, nearer.log_denied);
   return result;
 }

@@ -65,7 +65,7 @@ class Reader {
     Handler handler;
   };
   // Every supported key of the key table; tests/unit/profile_keys.cc sees that none is missing.
-  static const std::array<Handling, 19> kHandlers;
+  static const std::array<Handling, 20> kHandlers;
 
   void complain(Mark mark, std::string message, std::string suggestion = {}) {
     source_.complain(mark, {std::move(message), std::move(suggestion)});
@@ -316,6 +316,8 @@ class Reader {
     result_.profile.environment = std::move(variables);
   }
 
+  void read_user_namespaces(const Place& place) { result_.profile.user_namespaces = values_.flag(place); }
+
   void read_log_denied(const Place& place) { result_.profile.log_denied = values_.flag(place); }
 
   std::string_view text_;
@@ -325,7 +327,7 @@ class Reader {
   ParsedFile result_;
 };
 
-const std::array<Reader::Handling, 19> Reader::kHandlers{{
+const std::array<Reader::Handling, 20> Reader::kHandlers{{
     {"", "description", &Reader::read_description},
     {"", "extends", &Reader::read_extends},
     {"network", "refuse", &Reader::read_refuse},
@@ -344,6 +346,7 @@ const std::array<Reader::Handling, 19> Reader::kHandlers{{
     {"process", "user", &Reader::read_user},
     {"process", "groups", &Reader::read_groups},
     {"process", "environment", &Reader::read_environment},
+    {"process", "user-namespaces", &Reader::read_user_namespaces},
     {"log", "denied", &Reader::read_log_denied},
 }};
 

@@ -22,6 +22,8 @@ std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
   }
   for (const RefusedName& name : outcome.refused_names)
     line({{"event", "refused-name"}, {"name", name.name}, {"count", name.count}});
+  for (const RefusedNamespace& one : outcome.refused_namespaces)
+    line({{"event", "refused-namespace"}, {"program", one.program}, {"count", one.count}});
   for (const Refusal& refusal : outcome.refusals) {
     Json json{{"event", "refused"},
               {"address", to_string(refusal.flow.destination)},

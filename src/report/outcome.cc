@@ -4,26 +4,35 @@
 
 namespace netjail {
 
-bool Outcome::add_refusal(const Flow& flow, const std::string& rule) {
-  const auto same = [&](const Refusal& refusal) { return refusal.flow == flow && refusal.rule == rule; };
-  if (const auto found = std::ranges::find_if(refusals, same); found != refusals.end()) {
+namespace {
+
+// Counts one more of its kind; true if `made` is the first.
+template <class T, class Same>
+bool count_one(std::vector<T>& seen, const Same& same, const T& made) {
+  if (const auto found = std::ranges::find_if(seen, same); found != seen.end()) {
     ++found->count;
     return false;
   }
-  if (refusals.size() >= kMostRefusals) return false;
-  refusals.push_back({flow, rule, 1});
+  if (seen.size() >= Outcome::kMostRefusals) return false;
+  seen.push_back(made);
   return true;
+}
+
+}  // namespace
+
+bool Outcome::add_refusal(const Flow& flow, const std::string& rule) {
+  const auto same = [&](const Refusal& refusal) { return refusal.flow == flow && refusal.rule == rule; };
+  return count_one(refusals, same, {flow, rule, 1});
 }
 
 bool Outcome::add_refused_name(const std::string& name) {
   const auto same = [&](const RefusedName& refused) { return refused.name == name; };
-  if (const auto found = std::ranges::find_if(refused_names, same); found != refused_names.end()) {
-    ++found->count;
-    return false;
-  }
-  if (refused_names.size() >= kMostRefusals) return false;
-  refused_names.push_back({name, 1});
-  return true;
+  return count_one(refused_names, same, {name, 1});
+}
+
+bool Outcome::add_refused_namespace(const std::string& program) {
+  const auto same = [&](const RefusedNamespace& refused) { return refused.program == program; };
+  return count_one(refused_namespaces, same, {program, 1});
 }
 
 std::uint64_t Outcome::refused() const {

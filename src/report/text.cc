@@ -31,6 +31,18 @@ std::string render_refused_name(const Plan& plan, const RefusedName& refused) {
       refused.name, plan.name);
 }
 
+std::string render_refused_namespace(const Plan& plan, const RefusedNamespace& refused) {
+  std::string line = fmt::format("netjail: refused a new user namespace{}",
+                                 refused.program.empty() ? "" : " to " + refused.program);
+  if (plan.child.uid == 0)
+    line +=
+        ": there is none for user 0 inside; to open it: --user USER, and user-namespaces = true in [process] "
+        "of the profile, as `browser` has it";
+  else
+    line += "; to open it: user-namespaces = true in [process] of the profile, as `browser` has it";
+  return line + "\n";
+}
+
 std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbose) {
   const std::uint64_t refused = outcome.refused();
   std::string out;
@@ -44,8 +56,9 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
     }
     if (outcome.names_asked > 0)
       out += fmt::format("netjail: {} looked up\n", plural(outcome.names_asked, "name", "names"));
-    if (refused == 0) out += "netjail: nothing was refused\n";
+    if (refused == 0 && outcome.refused_namespaces.empty()) out += "netjail: nothing was refused\n";
   }
+  for (const RefusedNamespace& one : outcome.refused_namespaces) out += render_refused_namespace(plan, one);
   if (refused == 0) return out;
 
   out += fmt::format("netjail: profile {} refused {}:\n", plan.name, plural(refused, "attempt", "attempts"));

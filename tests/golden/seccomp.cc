@@ -97,6 +97,8 @@ std::uint32_t token(Architecture architecture) {
 
 // SECCOMP_RET_ERRNO with 0: success, but nothing was done.
 constexpr int kPretended = 100000;
+// SECCOMP_RET_USER_NOTIF: for the supervisor to refuse.
+constexpr int kHandedOver = 100001;
 
 // The errno that a call gets, 0 when the kernel gets the call, -1 for anything else.
 int verdict(const Program& program, std::uint32_t arch, int nr, const Args& args) {
@@ -107,6 +109,7 @@ int verdict(const Program& program, std::uint32_t arch, int nr, const Args& args
   const auto action = emulate(program, data);
   if (!action) return -1;
   if (*action == SECCOMP_RET_ALLOW) return 0;
+  if (*action == SECCOMP_RET_USER_NOTIF) return kHandedOver;
   if ((*action & SECCOMP_RET_ACTION_FULL) != SECCOMP_RET_ERRNO) return -1;
   const int error = static_cast<int>(*action & SECCOMP_RET_DATA);
   return error == 0 ? kPretended : error;
@@ -115,7 +118,8 @@ int verdict(const Program& program, std::uint32_t arch, int nr, const Args& args
 constexpr std::uint64_t kNewAnything =
     0x7e020000;  // clone(2)'s CLONE_NEW*; unshare has CLONE_NEWTIME 0x80 too
 
-int expected(const std::set<std::uint32_t>& families, const Calls& calls, int nr, const Args& args) {
+int expected(const std::set<std::uint32_t>& families, bool user_namespaces, const Calls& calls, int nr,
+             const Args& args) {
   const auto low = [&](std::size_t i) { return static_cast<std::uint32_t>(args[i]); };
   if (nr == calls.socket || nr == calls.socketpair) {
     if (!families.contains(low(0))) return EAFNOSUPPORT;
@@ -124,8 +128,9 @@ int expected(const std::set<std::uint32_t>& families, const Calls& calls, int nr
     if (low(0) == AF_INET && low(1) % 16 == SOCK_PACKET && !families.contains(AF_PACKET)) return EAFNOSUPPORT;
     return 0;
   }
-  if (nr == calls.clone) return (args[0] & kNewAnything) != 0 ? EPERM : 0;
-  if (nr == calls.unshare) return (args[0] & (kNewAnything | 0x80)) != 0 ? EPERM : 0;
+  const int new_namespace = user_namespaces ? 0 : kHandedOver;
+  if (nr == calls.clone) return (args[0] & kNewAnything) != 0 ? new_namespace : 0;
+  if (nr == calls.unshare) return (args[0] & (kNewAnything | 0x80)) != 0 ? new_namespace : 0;
   if (nr == calls.ioctl) return low(1) == 0x5412 || low(1) == 0x541c ? EPERM : 0;
   if (nr == calls.setrlimit) return low(0) == 4 ? kPretended : 0;
   if (nr == calls.prlimit64) return low(1) != 4 || args[2] == 0 ? 0 : args[3] == 0 ? kPretended : EPERM;
@@ -134,8 +139,9 @@ int expected(const std::set<std::uint32_t>& families, const Calls& calls, int nr
   return 0;
 }
 
-Program make(const std::vector<std::string>& families, Architecture architecture) {
-  auto program = make_seccomp_filter(SeccompPolicy{families}, architecture);
+Program make(const std::vector<std::string>& families, Architecture architecture,
+             bool user_namespaces = false) {
+  auto program = make_seccomp_filter(SeccompPolicy{families, user_namespaces}, architecture);
   REQUIRE_MESSAGE(program, render_error(program.error()));
   return *std::move(program);
 }
@@ -192,6 +198,7 @@ TEST_CASE("the ready table is what the compiler says, and order and repetition o
     CHECK(render_seccomp(make({"netlink", "inet6", "inet", "unix", "inet"}, architecture)) ==
           render_seccomp(*fresh));
     CHECK(render_seccomp(make({"unix", "inet"}, architecture)) != render_seccomp(*fresh));
+    CHECK(render_seccomp(make(kDefaultFamilies, architecture, true)) != render_seccomp(*fresh));
   }
 }
 
@@ -256,14 +263,14 @@ TEST_CASE("calls that would lead around the packet filter, one by one") {
     }
     for (const std::uint64_t flag : std::array<std::uint64_t, 7>{0x20000, 0x2000000, 0x4000000, 0x8000000,
                                                                  0x10000000, 0x20000000, 0x40000000}) {
-      CHECK(says(calls.clone, {flag | 17}) == EPERM);
-      CHECK(says(calls.unshare, {flag}) == EPERM);
+      CHECK(says(calls.clone, {flag | 17}) == kHandedOver);
+      CHECK(says(calls.unshare, {flag}) == kHandedOver);
     }
-    CHECK(says(calls.unshare, {0x80}) == EPERM);       // CLONE_NEWTIME
-    CHECK(says(calls.unshare, {0x400 | 0x200}) == 0);  // CLONE_FILES | CLONE_FS
-    CHECK(says(calls.clone, {0x3d0f00}) == 0);         // pthread_create
-    CHECK(says(calls.clone, {0x4111}) == 0);           // vfork
-    CHECK(says(calls.clone, {0x01200011}) == 0);       // fork of glibc
+    CHECK(says(calls.unshare, {0x80}) == kHandedOver);  // CLONE_NEWTIME
+    CHECK(says(calls.unshare, {0x400 | 0x200}) == 0);   // CLONE_FILES | CLONE_FS
+    CHECK(says(calls.clone, {0x3d0f00}) == 0);          // pthread_create
+    CHECK(says(calls.clone, {0x4111}) == 0);            // vfork
+    CHECK(says(calls.clone, {0x01200011}) == 0);        // fork of glibc
   }
 }
 
@@ -279,8 +286,9 @@ TEST_CASE("random policies and calls get what the oracle says") {
       families.insert(families.end(), kDefaultFamilies.begin(), kDefaultFamilies.end());
     if (round == 1) families.clear();
     const auto wanted = numbers(families);
+    const bool user_namespaces = chance.below(2) == 0;
     for (const auto architecture : kArchitectures) {
-      const Program program = make(families, architecture);
+      const Program program = make(families, architecture, user_namespaces);
       CHECK(program.size() <= BPF_MAXINSNS);
       const Calls& calls = kCalls.at(architecture);
       const std::array special{calls.socket, calls.socketpair, calls.clone,     calls.unshare,
@@ -290,7 +298,7 @@ TEST_CASE("random policies and calls get what the oracle says") {
                                             : special.at(chance.below(special.size()));
         Args args{};
         for (auto& arg : args) arg = chance.argument();
-        const int want = expected(wanted, calls, nr, args);
+        const int want = expected(wanted, user_namespaces, calls, nr, args);
         const int got = verdict(program, token(architecture), nr, args);
         if (got != want)
           FAIL("call ", nr, " args ", args[0], " ", args[1], " ", args[2], ": ", got, ", not ", want);

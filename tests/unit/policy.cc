@@ -79,6 +79,7 @@ TEST_CASE("what no file says gets its default") {
   CHECK(!made.user);
   CHECK(!made.groups);
   CHECK(made.environment.empty());
+  CHECK(!made.user_namespaces);
   CHECK(made.log_denied);
 }
 
@@ -93,6 +94,7 @@ TEST_CASE("what a file says is kept") {
                                           .user = "nobody",
                                           .groups = Texts{},
                                           .environment = std::map<std::string, std::string>{{"A", "1"}},
+                                          .user_namespaces = true,
                                           .log_denied = false});
   CHECK(made.description == "d");
   CHECK(made.refuse == Refuse::drop);
@@ -103,6 +105,7 @@ TEST_CASE("what a file says is kept") {
   CHECK(made.user == "nobody");
   CHECK(made.groups == Texts{});
   CHECK(made.environment.at("A") == "1");
+  CHECK(made.user_namespaces);
   CHECK(!made.log_denied);
 }
 

@@ -72,6 +72,7 @@ families = ["inet", "bluetooth", "inet"]
 [process]
 user = "www-data"
 groups = ["audio", 44]
+user-namespaces = true
 environment = { LANG = "C.UTF-8", "_X1" = "" }
 [log]
 denied = false
@@ -88,6 +89,7 @@ denied = false
   CHECK(profile.user == "www-data");
   CHECK(profile.groups == Strings{"audio", "44"});
   CHECK(profile.environment == std::map<std::string, std::string>{{"LANG", "C.UTF-8"}, {"_X1", ""}});
+  CHECK(profile.user_namespaces == true);
   CHECK(profile.log_denied == false);
 
   REQUIRE(profile.rules.size() == 3);

@@ -135,8 +135,6 @@ TEST_CASE("keys of a later version are refused by name, never passed over") {
   expect("[[publish]]\nlisten = \"127.0.0.1:80\"\n",
          {{2, 1, 6, "'listen' in [[publish]] is not supported", ""}});
   expect("[[host]]\n", {{1, 1, 8, "[[host]] is not supported", ""}});
-  expect("[process]\nuser-namespaces = true\n",
-         {{2, 1, 15, "'user-namespaces' in [process] is not supported", ""}});
   expect("[process]\nkeep = [\"cap_net_raw\"]\n", {{2, 1, 4, "'keep' in [process] is not supported", ""}});
   expect("[process]\nhide = [\"/x\"]\n", {{2, 1, 4, "'hide' in [process] is not supported", ""}});
   expect("[network.resolver]\nupstream = [\"203.0.113.53\"]\n",

@@ -28,6 +28,7 @@ struct SuperviseOptions {
   // them.
   std::function<void(const Refusal&)> on_refusal;
   std::function<void(const RefusedName&)> on_refused_name;
+  std::function<void(const RefusedNamespace&)> on_refused_namespace;
   // The process that was the way out has ended: nothing is reached any more.
   std::function<void()> on_uplink_lost;
 };

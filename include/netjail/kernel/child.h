@@ -52,7 +52,8 @@ struct ChildSpec {
   std::vector<int> keep_fds;
   std::vector<MountStep> mounts;  // pin: the router's namespace, out of reach, for as long as the jail lives
   std::vector<sock_filter> seccomp;
-  bool new_session = false;  // no controlling terminal: setsid(2)
+  bool seccomp_listener = false;  // the filter hands calls over: take_listener()
+  bool new_session = false;       // no controlling terminal: setsid(2)
 };
 
 // Opened inside the router's namespace. It forwards IPv6 and sends no redirects; lo is down.
@@ -104,6 +105,7 @@ class Child {
   Result<Namespaces> receive_namespaces();
   Status prepare(const ChildSpec& spec);
   Status wait_ready();
+  Fd take_listener();  // of the seccomp filter; invalid if it has none
   void dismiss_launcher();
   Status go();
   // The next event, or nothing when init is gone.
@@ -122,11 +124,13 @@ class Child {
   pid_t pid_;  // of init; -1: the launcher has not made it yet
   pid_t launcher_;
   Fd control_;
+  Fd listener_;
   Fd start_;  // the program executes when a byte comes, and ends when it is closed without
   std::unique_ptr<SharedSpec> shared_;
   std::vector<MountStep> mounts_;
   std::string command_;
   std::string cwd_;
+  bool listens_ = false;
   bool reaped_ = false;
 };
 

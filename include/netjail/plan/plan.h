@@ -149,6 +149,7 @@ struct ChildPlan {
   std::vector<std::string> candidates;   // paths to try with execve, from PATH
   std::vector<int> keep_fds;
   std::vector<std::string> seccomp_families;
+  bool user_namespaces = false;  // the program can make some; never for user 0
   std::vector<Mount> mounts;
   bool operator==(const ChildPlan&) const = default;
 };

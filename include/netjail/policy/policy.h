@@ -42,6 +42,7 @@ struct Policy {
   std::optional<std::string> user;
   std::optional<std::vector<std::string>> groups;
   std::map<std::string, std::string> environment;
+  bool user_namespaces = false;  // for the program to make
   bool log_denied = true;
 
   // True when at least one destination is open: without any there is no uplink and no name is looked up.

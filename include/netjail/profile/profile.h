@@ -86,6 +86,7 @@ struct Profile {
   std::optional<std::string> user;
   std::optional<std::vector<std::string>> groups;
   std::optional<std::map<std::string, std::string>> environment;
+  std::optional<bool> user_namespaces;
   std::optional<bool> log_denied;
   bool operator==(const Profile&) const = default;
 };

@@ -25,11 +25,19 @@ struct RefusedName {
   bool operator==(const RefusedName&) const = default;
 };
 
+// New user namespaces that a program of this name wanted.
+struct RefusedNamespace {
+  std::string program;  // printable
+  std::uint64_t count = 0;
+  bool operator==(const RefusedNamespace&) const = default;
+};
+
 // What happened. Bounded: beyond kMostRefusals different flows only the counters grow.
 struct Outcome {
   static constexpr std::size_t kMostRefusals = 1024;
   std::vector<Refusal> refusals;  // in the order first seen
   std::vector<RefusedName> refused_names;
+  std::vector<RefusedNamespace> refused_namespaces;  // no flows: refused() does not count them
   std::map<std::string, std::uint64_t>
       refused_by_rule;  // packets per rule id, from the kernel's counters: complete
   std::map<std::string, std::uint64_t> admitted_by_rule;  // flows per rule id
@@ -40,6 +48,7 @@ struct Outcome {
   // Counts one refused flow; true if it is the first of its kind.
   bool add_refusal(const Flow& flow, const std::string& rule);
   bool add_refused_name(const std::string& name);
+  bool add_refused_namespace(const std::string& program);
   std::uint64_t refused() const;  // packets in all, names included
 };
 
@@ -47,10 +56,11 @@ struct Outcome {
 // ..."
 std::string render_refusal(const Plan& plan, const Refusal& refusal);
 std::string render_refused_name(const Plan& plan, const RefusedName& refused);
+std::string render_refused_namespace(const Plan& plan, const RefusedNamespace& refused);
 // The summary at the end; empty when nothing was refused and `verbose` is off.
 std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbose);
-// JSON lines of --json: "start", one "refused" per flow, "refused-name", one "rule" per rule, "end". Schema:
-// netjail(1).
+// JSON lines of --json: "start", one "refused" per flow, "refused-name", "refused-namespace", one "rule" per
+// rule, "end". Schema: netjail(1).
 std::string render_json_lines(const Plan& plan, const Outcome& outcome);
 
 }  // namespace netjail

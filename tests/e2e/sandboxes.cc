@@ -1,0 +1,131 @@
+// Programs that make namespaces themselves: refused unless the profile says user-namespaces = true, told why,
+// and with it no nearer to the network.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "e2e/fixture.h"
+
+using namespace netjail;
+using namespace netjail::test;
+
+namespace {
+
+const std::string kUser = std::to_string(kOrdinaryUser);
+
+// The ordinary user inside, whoever calls.
+Outcome jailed(const std::string& profile, const Words& words, const Words& options = {}) {
+  Words arguments{"--profile", profile, "--user", kUser};
+  arguments.insert(arguments.end(), options.begin(), options.end());
+  arguments.emplace_back("--");
+  arguments.insert(arguments.end(), words.begin(), words.end());
+  return world().netjail(arguments);
+}
+
+Words bwrap(const Words& options, const Words& words) {
+  Words out{"bwrap", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"};
+  out.insert(out.end(), options.begin(), options.end());
+  out.insert(out.end(), words.begin(), words.end());
+  return out;
+}
+
+const Words kEcho{kProbe, "echo", "198.51.100.10", "443"};
+const Words kEchoRefused{kProbe, "echo", "198.51.100.10", "22"};
+const std::string kHint =
+    "netjail: refused a new user namespace to bwrap; to open it: user-namespaces = true";
+
+// A folder that the ordinary user may write.
+std::string home() {
+  const std::string path = "/srv/home";
+  const Outcome made = world().call({"install", "-d", "-o", kUser, "-g", kUser, path});
+  REQUIRE_MESSAGE(made.ok(), made.describe());
+  return path;
+}
+
+Words chromium(const std::string& url) {
+  return {"env", "HOME=" + home(), "chromium-headless-shell", "--disable-gpu", "--timeout=8000", "--dump-dom",
+          url};
+}
+
+}  // namespace
+
+TEST_CASE("Chromium with its own sandbox, under the shipped profile") {
+  if (!needs_root()) return;
+  const Outcome reached = jailed("browser", chromium("http://198.51.100.10/"));
+  CHECK_MESSAGE(has(reached.out, "server 198.51.100.10 port 80"), reached.describe());
+  world().servers().forget();
+  const Outcome refused = jailed("browser", chromium("http://192.168.77.10/"));
+  CHECK_MESSAGE(!has(refused.out, "server "), refused.describe());
+  CHECK_MESSAGE(has(refused.err, "192.168.77.10:80/tcp"), refused.describe());
+  CHECK(world().servers().arrivals().empty());
+  // It does not run without its sandbox, which another profile does not let it make.
+  const Outcome shut = jailed("internet", chromium("http://198.51.100.10/"));
+  CHECK_MESSAGE(!shut.ok(), shut.describe());
+  CHECK_MESSAGE(has(shut.err, "netjail: refused a new user namespace to chromium"), shut.describe());
+}
+
+TEST_CASE("bubblewrap inside") {
+  if (!needs_root()) return;
+  const Words shared = bwrap({"--unshare-all", "--share-net"}, kEcho);
+  const Outcome works = jailed("browser", shared);
+  CHECK_MESSAGE(works.ok(), works.describe());
+  const Outcome refused = jailed("browser", bwrap({"--unshare-all", "--share-net"}, kEchoRefused));
+  CHECK_MESSAGE(has(refused.out, "ECONNREFUSED"), refused.describe());
+  CHECK_MESSAGE(has(refused.err, "198.51.100.10:22/tcp"), refused.describe());
+  const Outcome without = jailed("browser", bwrap({"--unshare-all"}, kEcho));
+  CHECK_MESSAGE(!without.ok(), without.describe());
+
+  const Outcome shut = jailed("internet", shared);
+  CHECK_MESSAGE(!shut.ok(), shut.describe());
+  CHECK_MESSAGE(has(shut.err, kHint), shut.describe());
+  const std::string report = home() + "/report.json";
+  (void)jailed("internet", shared, {"--json", report});
+  const Outcome json = world().call({"cat", report});
+  CHECK_MESSAGE(has(json.out, R"("event":"refused-namespace")"), json.describe());
+  CHECK_MESSAGE(has(json.out, R"("program":"bwrap")"), json.describe());
+}
+
+TEST_CASE("user 0 inside gets no user namespace, and is told") {
+  if (!needs_root() || rootless()) return;  // only root can be user 0
+  const Outcome outcome = world().netjail({"--profile", "browser", "--", "unshare", "--user", "true"});
+  CHECK_MESSAGE(!outcome.ok(), outcome.describe());
+  CHECK_MESSAGE(has(outcome.err, "there is none for user 0 inside"), outcome.describe());
+}
+
+// All capabilities in a user namespace of one's own: what each attempt would need is one in another.
+TEST_CASE("a user namespace inside leads nowhere") {
+  if (!needs_root()) return;
+  const std::string script = world().write("nested.sh", R"sh(
+try() { name=$1; shift; "$@" >/dev/null 2>&1 && echo "$name: DONE" || echo "$name: refused"; }
+echo "uid $(id -u) $(grep CapEff /proc/self/status)"
+try address     ip address add 10.9.9.9/32 dev eth0
+try route       ip route add 203.0.113.0/24 dev lo
+try link        ip link set eth0 down
+try veth        ip link add n0 type veth peer name n1
+try raw         python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 255)'
+try packet      python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)'
+try nft         nft list tables
+try setns       nsenter --net=/proc/self/ns/net true
+try sysctl      sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+try umount      umount /proc
+try uncover     sh -c 'mkdir -p /tmp/under.$$ && mount --bind / /tmp/under.$$ && ls /tmp/under.$$/proc/router'
+try device      mknod /tmp/device.$$ c 1 1
+try own-link    unshare --net ip link set lo up
+try own-address unshare --net ip address add 198.51.100.10/32 dev lo
+)sh");
+  const Outcome inside = jailed("browser", {"unshare", "--user", "--map-root-user", "--mount", "sh", script});
+  CHECK_MESSAGE(has(inside.out, "uid 0 CapEff:"), inside.describe());
+  CHECK_MESSAGE(!has(inside.out, "CapEff:\t0000000000000000"), inside.describe());
+  for (const char* name : {"address", "route", "link", "veth", "raw", "packet", "nft", "setns", "sysctl",
+                           "umount", "uncover", "device"})
+    CHECK_MESSAGE(has(inside.out, std::string(name) + ": refused"), inside.describe());
+  // What is his own he may change.
+  for (const char* name : {"own-link", "own-address"})
+    CHECK_MESSAGE(has(inside.out, std::string(name) + ": DONE"), inside.describe());
+  // Each can be done where the network namespace is one's own, or by root: nothing but the jail refuses.
+  const Outcome outside =
+      world().call({"unshare", "--net", "--mount", "sh", "-c",
+                    "ip link add eth0 type veth peer name eth1; ip link set lo up; exec sh " + script});
+  for (const char* name : {"address", "route", "link", "veth", "raw", "packet", "nft", "setns", "sysctl"})
+    CHECK_MESSAGE(has(outside.out, std::string(name) + ": DONE"), outside.describe());
+}
