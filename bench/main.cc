@@ -20,7 +20,7 @@ constexpr const char* kUsage =
     "usage: netjail-bench [--netjail PATH] [--profile FILE] [--runs N] [--quick] [--fifo] [--only "
     "CASE,CASE...] [--tools "
     "DIR]\n"
-    "cases: launch parallel throughput memory jails sets\n"
+    "cases: launch parallel throughput memory jails sets rootless\n"
     "--profile replaces the small profile that launch, parallel, memory and jails use.\n"
     "--fifo runs everything with real-time priority: for a machine on which other things run.\n"
     "Needs root. Without --netjail only the floor and the peers are measured.\n";
@@ -31,7 +31,8 @@ struct Case {
 };
 constexpr Case kCases[] = {{"launch", measure_launch},         {"parallel", measure_parallel},
                            {"throughput", measure_throughput}, {"memory", measure_memory},
-                           {"jails", measure_jails},           {"sets", measure_sets}};
+                           {"jails", measure_jails},           {"sets", measure_sets},
+                           {"rootless", measure_rootless}};
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words;
@@ -103,12 +104,13 @@ int work(void* argument) {
     fail("cannot get real-time priority");
   const World world = make_world(options.netjail, options.tools);
   write_profile(world, "small.toml", options.profile.empty() ? kSmallProfile : read_file(options.profile));
-  write_profile(
-      world, "traffic.toml",
-      fmt::format("description = \"bench: the server\"\n\n[[allow]]\nto = [\"{}\"]\n"
-                  "service = [\"{}/tcp\", \"{}/udp\", \"{}/udp\", \"{}-{}/udp\"]\n",
-                  kServer, kSinkPort, kEchoPort, kHolePort, kFreshPort, kFreshPort + kFreshFlows - 1));
+  write_profile(world, "traffic.toml",
+                fmt::format("description = \"bench: the server\"\n\n[[allow]]\nto = [\"{}\"]\n"
+                            "service = [\"{}-{}/tcp\", \"{}/udp\", \"{}/udp\", \"{}-{}/udp\"]\n",
+                            kServer, kSinkPort, kSourcePort, kEchoPort, kHolePort, kFreshPort,
+                            kFreshPort + kFreshFlows - 1));
   start_server(world.server, world.tool("traffic", {"sink", std::to_string(kSinkPort)}));
+  start_server(world.server, world.tool("traffic", {"source", std::to_string(kSourcePort)}));
   start_server(world.server, world.tool("traffic", {"echo", std::to_string(kEchoPort)}));
   start_server(world.server, world.tool("traffic", {"hole", std::to_string(kHolePort)}));
 

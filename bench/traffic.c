@@ -1,9 +1,12 @@
 // traffic: the two ends of the bench's connections. One static program, so that it runs in any jail.
 //
 //   traffic sink PORT                  TCP: takes one connection after the other, discards, closes when the
-//   peer has traffic echo PORT                  UDP: answers every datagram traffic hole PORT UDP: a bound
+//   peer has traffic source PORT                TCP: takes one after the other, sends until the peer closes
+//   traffic echo PORT                  UDP: answers every datagram traffic hole PORT UDP: a bound
 //   socket that nobody reads traffic stream ADDRESS PORT MS     TCP: one stream for MS milliseconds; prints
-//   bits per second traffic ping ADDRESS PORT COUNT    UDP: round trips, one at a time; prints the median in
+//   bits per second traffic drain ADDRESS PORT MS      TCP: the other direction
+//   traffic connect ADDRESS PORT COUNT TCP: connections one after the other; prints connections per second
+//   traffic ping ADDRESS PORT COUNT    UDP: round trips, one at a time; prints the median in
 //   ns traffic send ADDRESS PORT COUNT    UDP: one flow; prints the median ns that a datagram keeps the
 //   sender busy traffic fresh ADDRESS PORT COUNT   UDP: the same, every datagram to a port of its own (a new
 //   flow each)
@@ -71,6 +74,17 @@ static void sink(int port) {
   }
 }
 
+static void source(int port) {
+  static char buffer[kStreamBytes];
+  const int s = serve(SOCK_STREAM, port);
+  for (;;) {
+    const int c = accept(s, NULL, NULL);
+    while (send(c, buffer, sizeof buffer, MSG_NOSIGNAL) > 0) {
+    }
+    close(c);
+  }
+}
+
 static void echo(int port) {
   char buffer[2048];
   const int s = serve(SOCK_DGRAM, port);
@@ -101,6 +115,37 @@ static void stream(const char* address, int port, long ms) {
   while (recv(s, buffer, sizeof buffer, 0) > 0) {  // the other side closes when it has read everything
   }
   printf("%.0f\n", (double)bytes * 8e9 / (double)(now() - start));
+}
+
+static void drain(const char* address, int port, long ms) {
+  static char buffer[kStreamBytes];
+  const struct sockaddr_in end = endpoint(address, port);
+  const int s = socket(AF_INET, SOCK_STREAM, 0);
+  need(connect(s, (const struct sockaddr*)&end, sizeof end) == 0, "connect");
+  const struct timeval patience = {.tv_sec = 10};
+  setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const int64_t start = now(), stop = start + ms * 1000000;
+  int64_t bytes = 0;
+  while (now() < stop) {
+    const ssize_t n = recv(s, buffer, sizeof buffer, 0);
+    need(n > 0, "recv");
+    bytes += n;
+  }
+  printf("%.0f\n", (double)bytes * 8e9 / (double)(now() - start));
+}
+
+static void connects(const char* address, int port, long count) {
+  const struct sockaddr_in end = endpoint(address, port);
+  char byte;
+  const int64_t start = now();
+  for (long i = 0; i < count; i++) {
+    const int s = socket(AF_INET, SOCK_STREAM, 0);
+    need(connect(s, (const struct sockaddr*)&end, sizeof end) == 0, "connect");
+    shutdown(s, SHUT_WR);
+    need(recv(s, &byte, 1, 0) == 0, "recv");  // the server closes: one round trip of data
+    close(s);
+  }
+  printf("%.0f\n", (double)count * 1e9 / (double)(now() - start));
 }
 
 static void datagrams(const char* how, const char* address, int port, long count) {
@@ -141,12 +186,17 @@ static void datagrams(const char* how, const char* address, int port, long count
 int main(int argc, char** argv) {
   const char* mode = argc > 2 ? argv[1] : "";
   if (argc == 3 && strcmp(mode, "sink") == 0) sink(atoi(argv[2]));
+  if (argc == 3 && strcmp(mode, "source") == 0) source(atoi(argv[2]));
   if (argc == 3 && strcmp(mode, "echo") == 0) echo(atoi(argv[2]));
   if (argc == 3 && strcmp(mode, "hole") == 0) serve(SOCK_DGRAM, atoi(argv[2]));
   if (argc == 3 && strcmp(mode, "hole") == 0) pause();
   if (argc != 5) return 2;
   if (strcmp(mode, "stream") == 0)
     stream(argv[2], atoi(argv[3]), atol(argv[4]));
+  else if (strcmp(mode, "drain") == 0)
+    drain(argv[2], atoi(argv[3]), atol(argv[4]));
+  else if (strcmp(mode, "connect") == 0)
+    connects(argv[2], atoi(argv[3]), atol(argv[4]));
   else
     datagrams(mode, argv[2], atoi(argv[3]), atol(argv[4]));
   return 0;

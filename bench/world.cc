@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,6 +45,9 @@ void mount_own_files() {
   const fs::path resolv = fs::weakly_canonical("/etc/resolv.conf", none);
   must(::mount("bench", "/run", "tmpfs", 0, "mode=755") == 0, "mount /run");
   must(::mount("bench", kFolder, "tmpfs", 0, "mode=755") == 0, std::string("mount ") + kFolder);
+  must(::mount("bench", "/dev/net", "tmpfs", 0, "mode=755") == 0, "mount /dev/net");
+  must(::mknod("/dev/net/tun", S_IFCHR, makedev(10, 200)) == 0 && ::chmod("/dev/net/tun", 0666) == 0,
+       "/dev/net/tun");
   fs::create_directories(resolv.parent_path());
   if (!fs::exists(resolv)) std::ofstream(resolv) << "";
   const std::string ours = std::string(kFolder) + "/resolv.conf";
@@ -89,7 +93,10 @@ int in_own_world(int (*work)(void*), void* argument) {
 World make_world(const std::string& netjail, const std::string& tools) {
   World world;
   world.folder = kFolder;
-  if (!netjail.empty()) world.netjail = fs::canonical(netjail);
+  if (!netjail.empty()) {
+    world.netjail = world.folder + "/netjail";  // where every user can reach it
+    fs::copy_file(netjail, world.netjail);
+  }
   for (const char* name : {"floor", "stamp", "hold", "traffic", "script-jail.sh"})
     fs::copy_file(fs::path(tools) / name, fs::path(world.folder) / name);
 
