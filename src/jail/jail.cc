@@ -87,7 +87,7 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
   JailSockets& sockets = namespaces.jail;
   std::optional<Pasta> pasta;
   if (plan.uplink.kind == UplinkPlan::Kind::pasta) {
-    NJ_TRY_AS(Pasta started, Pasta::start(child.launcher(), plan.uplink, tap_addresses(plan.uplink)));
+    NJ_TRY_AS(Pasta started, Pasta::start(namespaces.router.netns, plan.uplink, tap_addresses(plan.uplink)));
     pasta.emplace(std::move(started));
   }
   NJ_TRY_AS(Router router, make_router(std::move(namespaces.router)));
@@ -105,7 +105,6 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
     NJ_TRY(pasta->wait_link(router.route));
     NJ_TRY(attach_tap(router, addresses, plan.uplink));
   }
-  child.dismiss_launcher();
   if (!plan.resolver.listen) {
     sockets.udp.reset();
     sockets.tcp.reset();

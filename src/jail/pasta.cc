@@ -1,7 +1,9 @@
 #include "pasta.h"
 
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -35,16 +37,22 @@ Status check_pasta() {
                 "as root: apt install --reinstall passt");
   if (::access("/dev/net/tun", R_OK | W_OK) != 0)
     return fail_errno("without root netjail needs to open /dev/net/tun",
-                      "as root: modprobe tun; chmod 666 /dev/net/tun (as udev does); or run netjail as root");
+                      errno == ENOENT
+                          ? "as root: modprobe tun; of a container: start it with --device /dev/net/tun"
+                          : "as root: chmod 666 /dev/net/tun (as udev does); or run netjail as root");
   return {};
 }
 
 namespace {
 
-std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses) {
+std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresses& addresses) {
   std::vector<std::string> words{
-      kProgram, "--foreground", "--quiet", "--stderr", "--ns-ifname", std::string(kUplinkInterface), "--mtu",
-      std::to_string(plan.mtu),
+      kProgram, "--foreground", "--quiet", "--stderr",
+      // Our descriptors (run_pasta()). By the pid of a process there it would have to read that process,
+      // which the AppArmor profile of passt forbids in Debian 12. Later versions close all descriptors but
+      // these.
+      "--userns", "/proc/self/fd/0", "--netns", "/proc/self/fd/1", "--no-netns-quit", "--ns-ifname",
+      std::string(kUplinkInterface), "--mtu", std::to_string(plan.mtu),
       // Nothing of the host's is reached by a name of its own, and nothing comes in.
       "--no-map-gw", "--gateway", "192.0.0.6", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns",
       "none", "--udp-ns", "none",
@@ -57,11 +65,10 @@ std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, cons
     words.emplace_back("--ipv4-only");
   // As root it would become nobody, who must not enter root's namespaces. It leaves root's for them.
   if (::geteuid() == 0) words.insert(words.end(), {"--runas", "0"});
-  words.push_back(std::to_string(router));
   return words;
 }
 
-[[noreturn]] void run_pasta(char* const* argv, int words, pid_t parent) {
+[[noreturn]] void run_pasta(char* const* argv, int userns, int netns, int words, pid_t parent) {
   const auto die = [](const char* what) {
     ::dprintf(2, "cannot %s: %s\n", what, ::strerrordesc_np(errno));
     ::_exit(125);
@@ -70,9 +77,8 @@ std::vector<std::string> make_command(pid_t router, const UplinkPlan& plan, cons
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die("tie pasta to netjail");
   if (::getppid() != parent) ::_exit(125);
   ::setsid();  // a terminal's signals are not for it
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  ::dup2(null, 0);
-  ::dup2(null, 1);
+  ::dup2(userns, 0);
+  ::dup2(netns, 1);
   ::syscall(SYS_close_range, 3u, ~0u, 0u);
   // It takes a SIGPIPE that the caller ignored for an error.
   for (const int signal : {SIGPIPE, SIGCHLD, SIGTERM, SIGQUIT}) ::signal(signal, SIG_DFL);
@@ -94,9 +100,11 @@ std::string read_words(const Fd& words) {
 
 }  // namespace
 
-Result<Pasta> Pasta::start(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses) {
+Result<Pasta> Pasta::start(const Fd& router, const UplinkPlan& plan, const JailAddresses& addresses) {
   NJ_TRY(check_pasta());
-  std::vector<std::string> words = make_command(router, plan, addresses);
+  const Fd userns(::ioctl(router.get(), NS_GET_USERNS));
+  if (!userns) return fail_errno("cannot open the user namespace of the router");
+  std::vector<std::string> words = make_command(plan, addresses);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -112,7 +120,7 @@ Result<Pasta> Pasta::start(pid_t router, const UplinkPlan& plan, const JailAddre
   ::sigprocmask(SIG_SETMASK, &all, &before);
   // As posix_spawn(3): our memory is its until it executes, so that no page of ours is copied.
   const pid_t pid = ::vfork();
-  if (pid == 0) run_pasta(argv.data(), theirs.get(), parent);
+  if (pid == 0) run_pasta(argv.data(), userns.get(), router.get(), theirs.get(), parent);
   const int code = errno;
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   errno = code;

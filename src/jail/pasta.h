@@ -2,8 +2,8 @@
 // and carries every flow by sockets of its own in the host's.
 //
 // It sees what the router's rules let through, after they have judged. It dies with us, however we end,
-// inherits no descriptor of ours, and all options that would let somebody in, or the jail reach the host's
-// loopback, are off.
+// inherits no descriptor of ours but those of the two namespaces that it joins, and all options that would
+// let somebody in, or the jail reach the host's loopback, are off.
 #pragma once
 
 #include <sys/types.h>
@@ -17,9 +17,8 @@ namespace netjail {
 
 class Pasta {
  public:
-  // Starts it and returns at once. `router`: a process in the router's namespaces, to live until wait_link()
-  // has returned.
-  static Result<Pasta> start(pid_t router, const UplinkPlan& plan, const JailAddresses& addresses);
+  // Starts it and returns at once. `router`: its network namespace.
+  static Result<Pasta> start(const Fd& router, const UplinkPlan& plan, const JailAddresses& addresses);
   Pasta(Pasta&& other) noexcept;
   Pasta& operator=(Pasta&&) = delete;
   ~Pasta();  // ends it

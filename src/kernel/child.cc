@@ -156,6 +156,7 @@ Result<Namespaces> Child::receive_namespaces() {
   if (count != static_cast<std::size_t>(message.value))
     return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");
   if (pid_ < 0) pid_ = *shared_->init_pid();
+  dismiss_launcher();  // it has ended, or is about to
   std::size_t next = 0;
   const auto take = [&] { return std::move(received[next++]); };
   // Braces evaluate in order.

@@ -102,11 +102,7 @@ void launch_init(const Start& s, Sockets& sockets) {
       CLONE_NEWUSER | CLONE_NEWPID | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone, kFlags, nullptr, s.init_pid, nullptr, 0));
   if (pid < 0) die(s, Step::user_namespace);
-  if (pid > 0) {
-    ::prctl(PR_SET_NAME, "netjail-launch", 0, 0, 0);
-    ::syscall(SYS_close_range, 0u, ~0u, 0u);
-    while (true) ::pause();  // until it is killed
-  }
+  if (pid > 0) ::_exit(0);
   tie_to_supervisor(s);
   map_caller(s);
 }

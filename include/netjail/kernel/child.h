@@ -7,8 +7,8 @@
 //
 // Without root a launcher comes between: it makes a user namespace with the router in it, and in that clones
 // init, in a user namespace below, as a child of the supervisor. So nothing in the jail has any capability
-// over the router, while the supervisor, whose user owns the upper namespace, has all of them. The launcher
-// stays in the router until it is dismissed, for whoever is to be led there (pasta).
+// over the router, while the supervisor, whose user owns the upper namespace, has all of them. Then
+// it ends.
 //
 // init is forked first thing, while the supervisor is small: a fork copies page tables, and each page that is
 // written afterwards is copied too. While the supervisor reads the profile and the host, init makes the two
@@ -106,7 +106,6 @@ class Child {
   Status prepare(const ChildSpec& spec);
   Status wait_ready();
   Fd take_listener();  // of the seccomp filter; invalid if it has none
-  void dismiss_launcher();
   Status go();
   // The next event, or nothing when init is gone.
   Result<std::optional<ChildEvent>> read_event();
@@ -114,15 +113,15 @@ class Child {
   void send_signal(int signal);  // to the program
 
   int control() const { return control_.get(); }
-  pid_t launcher() const { return launcher_; }  // a process in the router; -1: none
   // Waits for init; true if it ended by itself.
   void reap();
   void kill();
 
  private:
   Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<SharedSpec> shared);
-  pid_t pid_;  // of init; -1: the launcher has not made it yet
-  pid_t launcher_;
+  void dismiss_launcher();
+  pid_t pid_;       // of init; -1: the launcher has not made it yet
+  pid_t launcher_;  // -1: none, or reaped
   Fd control_;
   Fd listener_;
   Fd start_;  // the program executes when a byte comes, and ends when it is closed without
