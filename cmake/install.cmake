@@ -1,6 +1,17 @@
-# cmake --install BUILD: the program, the shipped profiles, the manual pages, the completions.
+# cmake --install BUILD: the program, the shipped profiles, AppArmor's profile of the program, the manual pages, the
+# completions.
 install(TARGETS netjail RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY profiles/ DESTINATION ${CMAKE_INSTALL_DATADIR}/netjail/profiles FILES_MATCHING PATTERN "*.toml")
+
+set(NETJAIL_APPARMOR AUTO CACHE STRING "install the AppArmor profile: AUTO, ON or OFF")
+install(CODE "
+  if(NOT DEFINED NETJAIL_APPARMOR)
+    set(NETJAIL_APPARMOR \"${NETJAIL_APPARMOR}\")
+  endif()
+  set(NETJAIL_BINDIR \"${CMAKE_INSTALL_BINDIR}\")
+  set(NETJAIL_SOURCE \"${PROJECT_SOURCE_DIR}\")
+  set(NETJAIL_BUILD \"${PROJECT_BINARY_DIR}\")
+  include(\"${PROJECT_SOURCE_DIR}/cmake/apparmor.cmake\")" COMPONENT apparmor)
 
 add_subdirectory(man)
 
