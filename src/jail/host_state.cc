@@ -251,7 +251,9 @@ Status set_sysctl(const SysctlSetting& setting) {
   Status done = write_file("/proc/sys/" + setting.path, setting.value);
   if (!done && done.error().code == EROFS)
     done.error().hint =
-        "/proc/sys is read-only here: in a container give it --privileged, or use a rootless uplink";
+        "/proc/sys is read-only; start the container with --security-opt unmask=/proc/sys (Podman) or "
+        "--security-opt "
+        "systempaths=unconfined (Docker); see netjail(1), INSIDE CONTAINERS";
   return done;
 }
 

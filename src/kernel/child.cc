@@ -16,7 +16,7 @@
 #include <span>
 
 #include "child_init.h"
-#include "netjail/base/text.h"
+#include "surroundings.h"
 
 namespace netjail {
 namespace {
@@ -111,9 +111,9 @@ Result<Child> Child::spawn(Mode mode) {
   const int code = errno;
   ::sigprocmask(SIG_SETMASK, &start.signal_mask, nullptr);
   if (pid < 0) {
+    const std::string hint = find_remedy(init::Step::namespaces, code, look_around());
     errno = code;
-    return fail_errno("cannot make a pid namespace for the jail",
-                      code == EPERM ? "inside a container root needs CAP_SYS_ADMIN and CAP_NET_ADMIN" : "");
+    return fail_errno("cannot make a pid namespace for the jail", hint);
   }
   shared->keep_private();
   return Child(rootless ? -1 : pid, rootless ? pid : -1, std::move(ours), std::move(our_start),
@@ -216,28 +216,6 @@ Result<std::optional<ChildEvent>> Child::read_event() {
   return to_event(message);
 }
 
-namespace {
-
-bool sysctl_is(const char* path, std::string_view value) {
-  const auto text = read_file(path, 64);
-  return text && trim(*text) == value;
-}
-
-// Why user namespaces may be shut for a caller without root, and who can open them.
-std::string user_namespace_hint() {
-  std::string hint = "a container's system call filter may forbid it";
-  if (sysctl_is("/proc/sys/kernel/unprivileged_userns_clone", "0"))
-    hint = "as root: sysctl kernel.unprivileged_userns_clone=1";
-  else if (sysctl_is("/proc/sys/user/max_user_namespaces", "0"))
-    hint = "as root: sysctl user.max_user_namespaces=15000";
-  else if (sysctl_is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"))
-    hint =
-        "AppArmor restricts user namespaces; as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0";
-  return hint + "; or run netjail as root: sudo netjail ...";
-}
-
-}  // namespace
-
 Error Child::describe_failure(const ChildEvent& event) const {
   Error error;
   error.code = event.code;
@@ -268,12 +246,8 @@ Error Child::describe_failure(const ChildEvent& event) const {
     error.what += " " + (mount.target.empty() ? kNames[static_cast<std::size_t>(mount.kind)] : mount.target) +
                   " in the jail";
   }
-  if (step == init::Step::sysctl) {
-    error.what += std::string(" ") + init::sysctl_name(event.detail);
-    if (event.code == EROFS) error.hint = "/proc/sys is read-only here: in a container give it --privileged";
-  }
-  if ((step == init::Step::router || step == init::Step::jail) && event.code == ENOSPC)
-    error.hint = "see user.max_net_namespaces in namespaces(7)";
+  error.hint = find_remedy(step, event.code, look_around());
+  if (step == init::Step::sysctl) error.what += std::string(" ") + init::sysctl_name(event.detail);
   if (step == init::Step::cwd) {
     error.what += " " + cwd_;
     error.hint = "the program's user must be able to enter it: cd somewhere else first";
@@ -282,13 +256,6 @@ Error Child::describe_failure(const ChildEvent& event) const {
     error.hint =
         "a core dump handler (kernel.core_pattern) would get the program's memory: raise the hard limit "
         "(ulimit -Hc 1)";
-  const bool denied = event.code == EPERM || event.code == EACCES;
-  if (step == init::Step::user_namespace || (denied && step <= init::Step::mount && ::geteuid() != 0))
-    error.hint = user_namespace_hint();
-  else if (denied && step <= init::Step::mount)
-    error.hint = "inside a container root needs CAP_SYS_ADMIN and CAP_NET_ADMIN for this";
-  if (step == init::Step::namespaces && event.code == EINVAL)
-    error.hint = "/ is no mount point (a plain chroot?): mount --bind DIR DIR before chroot";
   return error;
 }
 

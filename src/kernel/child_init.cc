@@ -116,7 +116,7 @@ int make_namespaces(const Start& s, Sockets& sockets) {
     if (::unshare(kOthers) != 0) die(s, Step::namespaces);
   }
   const int proc = make_proc();
-  if (proc < 0) die(s, Step::namespaces);
+  if (proc < 0) die(s, Step::proc);
   if (!s.rootless) check(s, make_router(proc, sockets));
   char groups[64] = "0 2147483647";
   if (s.rootless) std::snprintf(groups, sizeof groups, "%u %u", s.gid, s.gid);
@@ -158,7 +158,9 @@ void drop_privileges(const Start& s) {
     errno = code;
     if (pattern == '|') die(s, Step::core_limit);
   }
-  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EDQUOT)
+  // EPERM is of a filter (Docker's), which the program inherits: it has no keyctl either.
+  if (::syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EDQUOT &&
+      errno != EPERM)
     die(s, Step::keyring);
   for (unsigned long capability = 0; capability < 64; ++capability)
     if (::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {

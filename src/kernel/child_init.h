@@ -13,6 +13,7 @@ enum class Step : int {
   parent_death,
   user_namespace,
   namespaces,
+  proc,
   router,
   jail,
   sysctl,

@@ -10,6 +10,7 @@ const char* step_name(Step step) {
     case Step::session: return "start a session for the jail";
     case Step::user_namespace: return "make a user namespace";
     case Step::namespaces: return "make the jail's mount and IPC namespaces";
+    case Step::proc: return "make a new /proc for the jail";
     case Step::router: return "make the router's network namespace";
     case Step::jail: return "make the jail's network namespace";
     case Step::sysctl: return "set the sysctl";
