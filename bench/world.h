@@ -14,7 +14,8 @@
 namespace netjail::bench {
 
 inline constexpr const char* kServer = "198.51.100.2";
-inline constexpr int kSinkPort = 5201, kSourcePort = 5202, kEchoPort = 9000, kHolePort = 9001, kFreshPort = 20000;
+inline constexpr int kSinkPort = 5201, kSourcePort = 5202, kEchoPort = 9000, kHolePort = 9001,
+                     kFreshPort = 20000;
 inline constexpr int kFreshFlows = 1024;
 
 struct World {

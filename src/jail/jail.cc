@@ -81,19 +81,19 @@ Jail::~Jail() = default;
 
 Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
   NJ_TRY_AS(const ChildSpec spec, to_spec(plan));
+  NJ_TRY(child.prepare(spec));  // init goes on by itself, up to the program's start
   NJ_TRY_AS(const EncodedRuleset rules, EncodedRuleset::encode(plan.router.ruleset));
-  NJ_TRY_AS(Namespaces namespaces, child.receive_namespaces());
-  NJ_TRY(child.prepare(spec));  // init mounts while we load the rules
-  JailSockets& sockets = namespaces.jail;
+  NJ_TRY_AS(RouterSockets router_sockets, child.receive_router());
   std::optional<Pasta> pasta;
   if (plan.uplink.kind == UplinkPlan::Kind::pasta) {
-    NJ_TRY_AS(Pasta started, Pasta::start(namespaces.router.netns, plan.uplink, tap_addresses(plan.uplink)));
+    NJ_TRY_AS(Pasta started, Pasta::start(router_sockets.netns, plan.uplink, tap_addresses(plan.uplink)));
     pasta.emplace(std::move(started));
   }
-  NJ_TRY_AS(Router router, make_router(std::move(namespaces.router)));
+  NJ_TRY_AS(Router router, make_router(std::move(router_sockets)));
   NJ_TRY(rules.load(router.rules));
   NJ_TRY(rules.verify(router.rules));
   if (plan.uplink.kind == UplinkPlan::Kind::host) NJ_TRY(make_host(lock, plan.uplink));
+  NJ_TRY_AS(JailSockets sockets, child.receive_jail());
   NJ_TRY_AS(Netlink jail_route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
   NJ_TRY_AS(auto host_link, make_links(router.route, sockets.netns.get(), plan.uplink));
   NJ_TRY_AS(const JailAddresses addresses, open_links(router, jail_route, std::move(host_link), plan.uplink));

@@ -148,21 +148,30 @@ void Child::reap() {
   reaped_ = true;
 }
 
-Result<Namespaces> Child::receive_namespaces() {
-  std::array<Fd, init::kMostSockets> received;
+// How many came.
+Result<std::size_t> Child::receive_sockets(std::span<Fd> received) {
   std::size_t count = 0;
   NJ_TRY_AS(const Message message, receive_set_up(control_.get(), received, count));
   if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
   if (count != static_cast<std::size_t>(message.value))
     return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");
+  return count;
+}
+
+Result<RouterSockets> Child::receive_router() {
+  std::array<Fd, init::kMostSockets> in;
+  NJ_TRY_AS(const std::size_t count, receive_sockets(in));
+  if (count != 4) return fail("the router's sockets are not all there");
+  return RouterSockets{std::move(in[0]), std::move(in[1]), std::move(in[2]), std::move(in[3])};
+}
+
+Result<JailSockets> Child::receive_jail() {
+  std::array<Fd, init::kMostSockets> in;
+  NJ_TRY_AS(const std::size_t count, receive_sockets(in));
+  if (count < 5) return fail("the jail's sockets are not all there");
   if (pid_ < 0) pid_ = *shared_->init_pid();
-  dismiss_launcher();  // it has ended, or is about to
-  std::size_t next = 0;
-  const auto take = [&] { return std::move(received[next++]); };
-  // Braces evaluate in order.
-  Namespaces out{{take(), take(), take(), take()}, {take(), take(), take(), take(), take(), {}}};
-  if (message.code == 1) out.jail.raw_ipv6 = take();
-  return out;
+  return JailSockets{std::move(in[0]), std::move(in[1]), std::move(in[2]),
+                     std::move(in[3]), std::move(in[4]), std::move(in[5])};
 }
 
 Status Child::prepare(const ChildSpec& spec) {
@@ -187,7 +196,8 @@ Status Child::wait_ready() {
   if (event->kind != ChildEvent::Kind::ready) return std::unexpected(describe_failure(*event));
   listener_ = std::move(received[0]);
   if (listens_ && !listener_) return fail("the seccomp filter's listener did not arrive");
-  shared_.reset();  // init has its own view
+  shared_.reset();     // init has its own view
+  dismiss_launcher();  // it has ended by now
   return {};
 }
 

@@ -17,18 +17,16 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 namespace netjail::init {
-namespace {
 
 void send(int control, const Message& message) {
   while (::send(control, &message, sizeof message, MSG_NOSIGNAL) < 0 && errno == EINTR) {
   }
 }
 
-[[noreturn]] void die(const Start& s, Step step, int detail = 0) {
+[[noreturn]] void die(const Start& s, Step step, int detail) {
   send(s.control,
        {static_cast<std::int32_t>(ChildEvent::Kind::failed), static_cast<int>(step), errno, detail});
   ::_exit(125);
@@ -51,82 +49,11 @@ bool send_with(int control, Message message, const int* fds, std::size_t count) 
   return ::sendmsg(control, &header, MSG_NOSIGNAL) >= 0;
 }
 
-void hand_over(const Start& s, const Sockets& sockets) {
-  const Message message{kSocketsMessage, static_cast<std::int32_t>(sockets.count), sockets.ipv6 ? 1 : 0, 0};
-  if (!send_with(s.control, message, sockets.fds, sockets.count)) die(s, Step::sockets);
-  // The router's namespace itself is still to be pinned (MountStep::Kind::pin).
-  for (std::size_t i = 1; i < sockets.count; ++i) ::close(sockets.fds[i]);
-}
-
-void check(const Start& s, const Failure& failure) {
-  if (failure.step != Step::none) die(s, failure.step, failure.detail);
-}
-
 void tie_to_supervisor(const Start& s) {
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die(s, Step::parent_death);
 }
 
-bool write_proc(const char* path, const char* text) {
-  const int fd = ::open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const auto size = static_cast<ssize_t>(std::strlen(text));
-  const bool done = ::write(fd, text, std::strlen(text)) == size;
-  const int code = errno;
-  ::close(fd);
-  errno = code;
-  return done;
-}
-
-// Of our new user namespace, in which the caller is who he was and nobody else exists (user_namespaces(7):
-// what needs no privilege).
-void map_caller(const Start& s) {
-  char uids[64];
-  char gids[64];
-  std::snprintf(uids, sizeof uids, "%u %u 1", s.uid, s.uid);
-  std::snprintf(gids, sizeof gids, "%u %u 1", s.gid, s.gid);
-  if (!write_proc("/proc/self/setgroups", "deny") || !write_proc("/proc/self/gid_map", gids) ||
-      !write_proc("/proc/self/uid_map", uids))
-    die(s, Step::user_namespace);
-}
-
-// The launcher: comes back as init in a user namespace below the router's.
-void launch_init(const Start& s, Sockets& sockets) {
-  if (::unshare(CLONE_NEWUSER) != 0) die(s, Step::user_namespace);
-  map_caller(s);
-  const int proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (proc < 0) die(s, Step::user_namespace);
-  check(s, make_router(proc, sockets));
-  ::close(proc);
-  // The pid is in the shared memory before init runs.
-  constexpr unsigned long kFlags =
-      CLONE_NEWUSER | CLONE_NEWPID | CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD;
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone, kFlags, nullptr, s.init_pid, nullptr, 0));
-  if (pid < 0) die(s, Step::user_namespace);
-  if (pid > 0) ::_exit(0);
-  tie_to_supervisor(s);
-  map_caller(s);
-}
-
-// What needs no profile. Returns a procfs for make_mounts().
-int make_namespaces(const Start& s, Sockets& sockets) {
-  constexpr int kOthers = CLONE_NEWNS | CLONE_NEWIPC;
-  if (s.rootless) {
-    launch_init(s, sockets);
-    // Only in a mount namespace of our own may we mount.
-    if (::unshare(kOthers) != 0) die(s, Step::namespaces);
-  }
-  const int proc = make_proc();
-  if (proc < 0) die(s, Step::proc);
-  if (!s.rootless) check(s, make_router(proc, sockets));
-  char groups[64] = "0 2147483647";
-  if (s.rootless) std::snprintf(groups, sizeof groups, "%u %u", s.gid, s.gid);
-  check(s, make_jail(proc, groups, sockets));
-  hand_over(s, sockets);
-  // Here the supervisor does not wait for it.
-  if (!s.rootless && ::unshare(kOthers) != 0) die(s, Step::namespaces);
-  if (!prepare_mounts()) die(s, Step::namespaces);
-  return proc;
-}
+namespace {
 
 void wait_for_spec(const Start& s) {
   Message message{};
@@ -137,9 +64,9 @@ void wait_for_spec(const Start& s) {
   if (got != static_cast<ssize_t>(sizeof message) || message.kind != kSpecMessage) ::_exit(125);
 }
 
-void make_mounts(const Start& s, int proc, int router_netns) {
+void make_mounts(const Start& s, const Made& made) {
   for (std::size_t i = 0; i < s.spec->mount_count; ++i)
-    if (!mount_step(s.spec->mounts[i], proc, router_netns)) die(s, Step::mount, static_cast<int>(i));
+    if (!mount_step(s.spec->mounts[i], made.proc, made.router)) die(s, Step::mount, static_cast<int>(i));
 }
 
 // SECURITY.md P6: no capability in any of the five sets, and no way to get one back.
@@ -300,11 +227,10 @@ void run(const Start& s) {
   // tells.)
   if (const pid_t parent = ::getppid(); parent != s.supervisor && parent != 0) ::_exit(125);
   ::prctl(PR_SET_NAME, "netjail-init", 0, 0, 0);
-  Sockets sockets;
-  const int proc = make_namespaces(s, sockets);
+  const Made made = make_namespaces(s);
   wait_for_spec(s);
   if (s.spec->new_session && ::setsid() < 0) die(s, Step::session);
-  make_mounts(s, proc, sockets.router_netns());
+  make_mounts(s, made);
   drop_privileges(s);
   // Resolved again inside: below a mount that was just covered it is another folder now. As the user, too.
   if (::chdir(s.spec->cwd) != 0) die(s, Step::cwd);

@@ -52,13 +52,26 @@ struct Start {
 struct Message {
   std::int32_t kind, value, code, detail;
 };
-// Carries descriptors; value: how many, code: 1 if raw_ipv6 is among them.
+// Carries descriptors; value: how many.
 inline constexpr std::int32_t kSocketsMessage = 100;
 inline constexpr std::int32_t kSpecMessage = 101;
 inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
-inline constexpr std::size_t kMostSockets = 10;
+inline constexpr std::size_t kMostSockets = 6;       // of one message
 
 [[noreturn]] void run(const Start& start);
+
+// To the supervisor; the last with at most kMostSockets descriptors.
+[[noreturn]] void die(const Start& s, Step step, int detail = 0);
+void send(int control, const Message& message);
+bool send_with(int control, Message message, const int* fds, std::size_t count);
+// By the parent-death signal. A change of ids, and a new user namespace, clear it.
+void tie_to_supervisor(const Start& s);
+
+// child_namespaces.cc: what needs no profile. For the mounts: a procfs, the router's network namespace.
+struct Made {
+  int proc, router;
+};
+Made make_namespaces(const Start& s);
 
 // child_network.cc: where it failed; `none` if it did not.
 struct Failure {
@@ -66,11 +79,9 @@ struct Failure {
   int detail = 0;
 };
 struct Sockets {
-  // The router's namespace, route, rules and log; the jail's namespace, route, raw, udp, tcp; raw_ipv6.
+  // The router's: namespace, route, rules, log. The jail's: namespace, route, raw, udp, tcp, raw_ipv6.
   int fds[kMostSockets];
   std::size_t count = 0;
-  bool ipv6 = false;
-  int router_netns() const { return fds[0]; }
 };
 // Each leaves us in the network namespace that it made. `proc`: a procfs.
 Failure make_router(int proc, Sockets& sockets);

@@ -100,8 +100,8 @@ Failure make_jail(int proc, const char* ping_groups, Sockets& sockets) {
       !loopback_up(raw) || !keep_resolver_socket(sockets, SOCK_DGRAM) ||
       !keep_resolver_socket(sockets, SOCK_STREAM))
     return {Step::sockets};
-  sockets.ipv6 = keep(sockets, ::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
-  if (!sockets.ipv6 && errno != EAFNOSUPPORT) return {Step::sockets};
+  if (!keep(sockets, ::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)) && errno != EAFNOSUPPORT)
+    return {Step::sockets};
   if (!set_sysctl(proc, {kPingGroups, ping_groups})) return {Step::sysctl, static_cast<int>(kSysctls.size())};
   return set_sysctls(proc, kRouterSysctls, kSysctls.size());
 }

@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,11 +75,6 @@ struct JailSockets {
   Fd raw_ipv6;  // as raw; invalid on a host without IPv6
 };
 
-struct Namespaces {
-  RouterSockets router;
-  JailSockets jail;
-};
-
 struct ChildEvent {
   enum class Kind : std::uint8_t { ready, failed, exec_failed, stopped, exited, signalled };
   Kind kind = Kind::ready;
@@ -102,8 +98,9 @@ class Child {
   ~Child();  // kills init, and with it the pid namespace, and reaps it
 
   // In this order, each once. Those that wait give up after 20 seconds.
-  Result<Namespaces> receive_namespaces();
   Status prepare(const ChildSpec& spec);
+  Result<RouterSockets> receive_router();
+  Result<JailSockets> receive_jail();
   Status wait_ready();
   Fd take_listener();  // of the seccomp filter; invalid if it has none
   Status go();
@@ -119,6 +116,7 @@ class Child {
 
  private:
   Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<SharedSpec> shared);
+  Result<std::size_t> receive_sockets(std::span<Fd> received);
   void dismiss_launcher();
   pid_t pid_;       // of init; -1: the launcher has not made it yet
   pid_t launcher_;  // -1: none, or reaped
