@@ -35,9 +35,13 @@ Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& kee
   if (for_real && ::geteuid() == 0 && (host_uplink || identity.uid == 0)) {
     NJ_TRY_AS(lock, HostLock::take());
   }
+  std::optional<LocalWatch> watch;
+  if (for_real && ::geteuid() != 0 && policy.opens_anything()) {
+    NJ_TRY_AS(watch, LocalWatch::open());
+  }
   NJ_TRY_AS(const HostFacts host, probe_host(route_probes(policy)));
   NJ_TRY_AS(Plan plan, make_plan(policy, host, caller));
-  return Planned{std::move(plan), std::move(lock)};
+  return Planned{std::move(plan), std::move(lock), std::move(watch)};
 }
 
 }  // namespace netjail

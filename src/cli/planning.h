@@ -9,7 +9,8 @@ namespace netjail {
 
 struct Planned {
   Plan plan;
-  HostLock lock;  // held if the plan is to be applied and has a way out
+  HostLock lock;                    // held if the plan is to be applied and has a way out
+  std::optional<LocalWatch> watch;  // there if that way is without root
 };
 
 // What --keep-fd names, checked: to be asked before netjail opens descriptors of its own.

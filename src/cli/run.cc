@@ -100,8 +100,8 @@ Result<int> run_jailed(const Arguments& arguments) {
   const bool verbose = arguments.has("verbose");
   const bool quiet = arguments.has("quiet");
   const bool live = !quiet && (verbose || ::isatty(STDERR_FILENO) == 1);
-  NJ_TRY_AS(Jail jail,
-            Jail::apply(plan, std::move(planned.lock), std::move(behind_pasta ? *behind_pasta : *child)));
+  NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock), std::move(planned.watch),
+                                   std::move(behind_pasta ? *behind_pasta : *child)));
   SuperviseOptions options;
   options.on_uplink_lost = [] { tell("netjail: pasta has ended: the jail has no way out any more\n"); };
   if (live) options = live_lines(plan, std::move(options));

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "host_addresses.h"
 #include "host_state.h"
 #include "netjail/kernel/seccomp.h"
 #include "pasta.h"
@@ -68,6 +69,7 @@ struct Jail::State {
   HostLock lock;
   std::optional<Pasta> pasta;
   Router router;
+  std::optional<HostAddresses> host;
   LogReader log;
   std::map<std::string, CounterValue> baseline;
   Fd udp;
@@ -79,7 +81,11 @@ Jail::Jail(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Jail::Jail(Jail&&) noexcept = default;
 Jail::~Jail() = default;
 
-Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
+Result<Jail> Jail::apply(const Plan& plan, HostLock lock, std::optional<LocalWatch> watch, Child child) {
+  std::optional<HostAddresses> host;
+  if (watch) host.emplace(std::move(*watch), plan.policy.host);
+  if (plan.uplink.kind == UplinkPlan::Kind::pasta && !host)
+    return fail("nobody watches the host's addresses");
   NJ_TRY_AS(const ChildSpec spec, to_spec(plan));
   NJ_TRY(child.prepare(spec));  // init goes on by itself, up to the program's start
   NJ_TRY_AS(const EncodedRuleset rules, EncodedRuleset::encode(plan.router.ruleset));
@@ -109,16 +115,17 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, Child child) {
     sockets.udp.reset();
     sockets.tcp.reset();
   }
-  return Jail(std::make_unique<State>(State{plan, std::move(lock), std::move(pasta), std::move(router),
-                                            std::move(log), std::move(baseline), std::move(sockets.udp),
-                                            std::move(sockets.tcp), std::move(child)}));
+  return Jail(std::make_unique<State>(
+      State{plan, std::move(lock), std::move(pasta), std::move(router), std::move(host), std::move(log),
+            std::move(baseline), std::move(sockets.udp), std::move(sockets.tcp), std::move(child)}));
 }
 
 Result<Outcome> Jail::supervise(const SuperviseOptions& options) {
   State& state = *state_;
   NJ_TRY_AS(Outcome outcome,
             supervise_child({state.plan, state.child, state.log, std::move(state.udp), std::move(state.tcp),
-                             state.child.take_listener(), state.pasta ? state.pasta->pidfd() : -1, options}));
+                             state.child.take_listener(), state.pasta ? state.pasta->pidfd() : -1,
+                             state.host ? &*state.host : nullptr, state.router.rules, options}));
   NJ_TRY_AS(const auto counters, read_counters(state.router.rules, state.plan.router.ruleset.table));
   const auto count_of = [&](std::string_view id) -> std::uint64_t {
     const auto now = counters.find(counter_name(id));

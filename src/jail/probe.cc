@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "host_addresses.h"
 #include "netjail/base/text.h"
 #include "netjail/jail/jail.h"
 #include "netjail/kernel/link.h"
@@ -130,11 +131,7 @@ Result<HostFacts> probe_host(const std::vector<Ip>& destinations) {
   HostFacts facts;
   facts.privileged = ::geteuid() == 0;
   NJ_TRY_AS(Netlink route, Netlink::open(NETLINK_ROUTE));
-  NJ_TRY_AS(const std::vector<Ip> addresses, list_addresses(route));
-  std::vector<AddressRange> ranges;
-  for (const Ip& ip : addresses) ranges.push_back({ip, ip});
-  // Loopback and link-local ones are refused as such before it comes to the host's.
-  facts.addresses = AddressSet(std::move(ranges)).without(unroutable_addresses());
+  NJ_TRY_AS(facts.addresses, list_host(route));
   NJ_TRY(find_uplinks(route, destinations, facts));
 
   facts.ipv6 = read_sysctl("net/ipv6/conf/all/disable_ipv6", 1) == 0;

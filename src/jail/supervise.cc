@@ -72,6 +72,7 @@ class Supervisor {
         log_events_(loop_),
         uplink_(loop_),
         attempts_(loop_),
+        host_events_(loop_),
         hangup_(loop_) {}
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
@@ -79,7 +80,7 @@ class Supervisor {
     if (resolver_) resolver_->stop();
     // The descriptors are not ours to close.
     for (asio::posix::stream_descriptor* descriptor :
-         {&control_, &signal_events_, &log_events_, &uplink_, &attempts_})
+         {&control_, &signal_events_, &log_events_, &uplink_, &attempts_, &host_events_})
       if (descriptor->is_open()) descriptor->release();
   }
 
@@ -90,6 +91,10 @@ class Supervisor {
     if (in_.uplink >= 0) uplink_.assign(in_.uplink);
     if (in_.attempts) attempts_.assign(in_.attempts.get());
     NJ_TRY(start_resolver());
+    if (in_.host != nullptr) {
+      host_events_.assign(in_.host->fd());
+      NJ_TRY(in_.host->refuse_new(in_.rules));  // since the host was read
+    }
     NJ_TRY(in_.child.go());
     detach_streams();
     watch_control();
@@ -97,6 +102,7 @@ class Supervisor {
     watch_log();
     watch_uplink();
     watch_attempts();
+    watch_host();
     loop_.run();
     terminal_.take_back();
     if (error_) return std::unexpected(std::move(*error_));
@@ -164,9 +170,18 @@ class Supervisor {
   // the program goes on too.
   void stop_like(int signal) {
     terminal_.take_back();
-    if (::getsid(0) != ::getpid()) ::raise(SIGSTOP);
+    if (::getsid(0) != ::getpid()) {
+      // What else runs in the jail goes on, and nobody watches the host's addresses: no network, then.
+      signal_uplink(SIGSTOP);
+      ::raise(SIGSTOP);
+      if (in_.host == nullptr || refuse_host()) signal_uplink(SIGCONT);
+    }
     (void)signal;
     in_.child.send_signal(SIGCONT);
+  }
+
+  void signal_uplink(int signal) {
+    if (in_.uplink >= 0) ::syscall(SYS_pidfd_send_signal, in_.uplink, signal, nullptr, 0);
   }
 
   bool finish(int status) {
@@ -231,6 +246,23 @@ class Supervisor {
     });
   }
 
+  void watch_host() {
+    if (!host_events_.is_open()) return;
+    host_events_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
+      if (failed) return;
+      if (refuse_host()) watch_host();
+    });
+  }
+
+  // False when the program had to be ended: P2.
+  bool refuse_host() {
+    const Status done = in_.host->refuse_new(in_.rules);
+    if (done) return true;
+    error_ = done.error();
+    in_.child.kill();
+    return false;
+  }
+
   void read_log(std::size_t most) {
     in_.log.read(most, [this](const std::string& rule, std::span<const std::byte> octets) {
       const auto flow = parse_packet(octets);
@@ -248,6 +280,7 @@ class Supervisor {
   asio::posix::stream_descriptor log_events_;
   asio::posix::stream_descriptor uplink_;
   asio::posix::stream_descriptor attempts_;
+  asio::posix::stream_descriptor host_events_;
   asio::steady_timer hangup_;
   std::unique_ptr<Resolver> resolver_;
   Outcome outcome_;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "host_addresses.h"
 #include "netjail/jail/jail.h"
 #include "netjail/kernel/child.h"
 #include "netjail/kernel/nflog.h"
@@ -15,8 +16,10 @@ struct SuperviseInput {
   LogReader& log;
   Fd udp;  // the resolver's sockets, invalid without one
   Fd tcp;
-  Fd attempts;  // listener of the seccomp filter, invalid without one
-  int uplink;   // pidfd of the process that is the way out, -1: none
+  Fd attempts;          // listener of the seccomp filter, invalid without one
+  int uplink;           // pidfd of the process that is the way out, -1: none
+  HostAddresses* host;  // where they must be watched
+  Netlink& rules;       // the router's
   const SuperviseOptions& options;
 };
 

@@ -252,26 +252,4 @@ Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,
   return out;
 }
 
-Result<std::vector<Ip>> list_addresses(Netlink& route) {
-  MessageBuffer messages;
-  messages.begin(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, ifaddrmsg{});
-  std::vector<Ip> out;
-  NJ_TRY(route.request(messages, "cannot list the host's addresses", [&out](const nlmsghdr* message) {
-    if (message->nlmsg_type != RTM_NEWADDR) return;
-    const auto* header = static_cast<const ifaddrmsg*>(NLMSG_DATA(message));
-    if (header->ifa_family != AF_INET && header->ifa_family != AF_INET6) return;
-    const Family family = header->ifa_family == AF_INET ? Family::ipv4 : Family::ipv6;
-    std::optional<Ip> address;
-    std::optional<Ip> local;
-    each_attribute<ifaddrmsg>(message, [&](int type, const char* data, std::size_t size) {
-      if (size != address_size(family)) return;
-      const auto* octets = reinterpret_cast<const std::uint8_t*>(data);
-      if (type == IFA_ADDRESS) address = make_ip(family, {octets, size});
-      if (type == IFA_LOCAL) local = make_ip(family, {octets, size});
-    });
-    if (local ? local : address) out.push_back(local ? *local : *address);
-  }));
-  return out;
-}
-
 }  // namespace netjail

@@ -126,6 +126,17 @@ Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset) {
   return encoded.load(netfilter);
 }
 
+Status extend_ruleset(Netlink& netfilter, const nft::Ruleset& more) {
+  NJ_TRY(check_limits(more));
+  MessageBuffer batch;
+  begin_batch(batch);
+  for (const nft::Set& set : more.sets) put_elements(batch, more.table, set);
+  for (const nft::Chain& chain : more.chains)
+    for (const nft::Rule& rule : chain.rules) put_rule(batch, more.table, chain.name, rule, 0);
+  end_batch(batch);
+  return netfilter.request(batch, "cannot add to table " + more.table);
+}
+
 Result<bool> table_exists(Netlink& netfilter, const std::string& table) {
   MessageBuffer request;
   begin_nft(request, NFT_MSG_GETTABLE, 0);

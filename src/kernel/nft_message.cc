@@ -161,9 +161,10 @@ Owned<nftnl_rule, nftnl_rule_free> make_rule(const std::string& table, const std
 
 }  // namespace
 
-void put_rule(MessageBuffer& out, const std::string& table, const std::string& chain, const nft::Rule& rule) {
+void put_rule(MessageBuffer& out, const std::string& table, const std::string& chain, const nft::Rule& rule,
+              std::uint16_t place) {
   const auto object = make_rule(table, chain, rule);
-  add_message(out, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
+  add_message(out, NFT_MSG_NEWRULE, static_cast<std::uint16_t>(NLM_F_CREATE | place),
               [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, object.get()); });
 }
 

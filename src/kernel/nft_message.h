@@ -32,7 +32,9 @@ void put_set(MessageBuffer& out, const std::string& table, const nft::Set& set, 
 // One or more messages; none for an empty set.
 void put_elements(MessageBuffer& out, const std::string& table, const nft::Set& set);
 void put_chain(MessageBuffer& out, const std::string& table, const nft::Chain& chain);
-void put_rule(MessageBuffer& out, const std::string& table, const std::string& chain, const nft::Rule& rule);
+// `place`: NLM_F_APPEND, or 0 for the first place of the chain.
+void put_rule(MessageBuffer& out, const std::string& table, const std::string& chain, const nft::Rule& rule,
+              std::uint16_t place = NLM_F_APPEND);
 
 std::uint32_t key_size(nft::KeyType key);
 // The element as the kernel keeps it: where an interval begins, or (`end`) the first key behind one.

@@ -24,8 +24,13 @@ class SetMaker {
 
   std::optional<std::vector<Expression>> addresses(const std::string& name, const AddressSet& set,
                                                    Family family) {
+    if (set.ranges(family).empty()) return std::nullopt;
+    return growing(name, set, family);
+  }
+
+  // The same where elements may come later: the set is there, and looked into, also while it is empty.
+  std::vector<Expression> growing(const std::string& name, const AddressSet& set, Family family) {
     std::vector<AddressRange> ranges = set.ranges(family);
-    if (ranges.empty()) return std::nullopt;
     std::vector<Expression> matches{NfProto{family}};
     static const AddressSet kEverything = AddressSet::everything();
     if (ranges == kEverything.ranges(family)) return matches;
@@ -177,10 +182,9 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
 
   rules.push_back({{CtState{kInvalid | kRelated | kUntracked}, Counter{"invalid"}, Drop{}}, ""});
 
-  for (const Family family : kFamilies) {
-    if (const auto host = sets.addresses("host", policy.host, family))
-      rules.push_back({joined({*host, {Goto{chain_of(kHostRule)}}}), "the host's own addresses"});
-  }
+  for (const Family family : kFamilies)
+    rules.push_back({joined({sets.growing("host", policy.host, family), {Goto{chain_of(kHostRule)}}}),
+                     "the host's own addresses"});
   for (const netjail::Rule& rule : policy.rules)
     if (rule.action == Action::deny) add_rule(chain, sets, rule, {Goto{chain_of(rule.id)}});
   for (const netjail::Rule& rule : policy.rules)
@@ -221,8 +225,7 @@ nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink) {
     ruleset.counters.push_back({counter_name(id)});
     ruleset.chains.push_back(refusal_chain(id, policy.log_denied));
   };
-  for (const std::string_view id : {kDefaultRule, kLocalRule, kUnroutableRule}) refusal(id);
-  if (!policy.host.empty()) refusal(kHostRule);
+  for (const std::string_view id : {kDefaultRule, kLocalRule, kUnroutableRule, kHostRule}) refusal(id);
   for (const netjail::Rule& rule : policy.rules) {
     if (rule.action == Action::deny)
       refusal(rule.id);
@@ -244,6 +247,22 @@ nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink) {
                               BaseChain{true, Hook::postrouting, 100, false},
                               {{{OifName{std::string(kUplinkInterface)}, Masquerade{true}}, ""}}});
   return ruleset;
+}
+
+nft::Ruleset make_host_addition(const AddressSet& added, const AddressSet& earlier) {
+  Ruleset addition;
+  addition.table = kTable;
+  SetMaker sets(addition);
+  Chain forward{"forward", std::nullopt, {}};
+  for (const Family family : kFamilies) {
+    const auto host = sets.addresses("host", added, family);
+    if (host && earlier.ranges(family).empty())
+      forward.rules.push_back(
+          {joined({{IifName{std::string(kJailInterface)}}, *host, {Goto{chain_of(kHostRule)}}}),
+           "the host's own addresses, also of admitted flows"});
+  }
+  addition.chains.push_back(std::move(forward));
+  return addition;
 }
 
 }  // namespace netjail

@@ -16,7 +16,8 @@ constexpr std::uint32_t kPastaMtu = 65520;  // its largest; at 1500 a jail gets 
 
 // Names no jail: the same text whatever runs (DESIGN.md section 2). If somebody deletes it the jails lose
 // their way out (nothing masquerades); the filter is in each jail's router. Only an address that the host got
-// after the launch is guarded by this input chain alone.
+// after the launch is guarded by this input chain alone (without it, the supervisor watches: local.h says why
+// not here).
 Ruleset host_table() {
   Ruleset table;
   table.table = kTable;

@@ -140,6 +140,71 @@ TEST_CASE("the filter means what decide says, for random policies and flows") {
   CHECK(allowed > 3000);  // the random policies are worth something
 }
 
+// What extend_ruleset does in the kernel.
+void extend(nft::Ruleset& ruleset, const nft::Ruleset& more) {
+  for (const nft::Set& added : more.sets) {
+    const auto set = std::ranges::find(ruleset.sets, added.name, &nft::Set::name);
+    REQUIRE(set != ruleset.sets.end());
+    set->addresses.insert(set->addresses.end(), added.addresses.begin(), added.addresses.end());
+    const AddressSet joined(set->addresses);
+    set->addresses.assign(joined.ranges().begin(), joined.ranges().end());
+  }
+  for (const nft::Chain& added : more.chains) {
+    const auto chain = std::ranges::find(ruleset.chains, added.name, &nft::Chain::name);
+    REQUIRE(chain != ruleset.chains.end());
+    chain->rules.insert(chain->rules.begin(), added.rules.begin(), added.rules.end());
+  }
+}
+
+TEST_CASE("what the host gets later is refused as what it had, to admitted flows too") {
+  Random random(20261123);
+  std::size_t refused = 0;
+  for (int i = 0; i < 300; ++i) {
+    Policy policy = random_policy(random);
+    nft::Ruleset ruleset = make_filter(policy);
+    AddressSet earlier;
+    for (int j = 0; j < 3; ++j) {
+      const Ip ip = random_ip(random);
+      const int bits = address_bits(ip.family) - static_cast<int>(pick(random, 5));
+      const AddressSet added =
+          AddressSet({range_of(make_prefix(ip, bits))}).without(unroutable_addresses().united(policy.host));
+      const nft::Ruleset addition = make_host_addition(added, earlier);
+      CHECK(addition.sets.size() == (added.empty() ? 0 : 1));
+      // One rule for each family, however often it gets an address.
+      const bool first = earlier.ranges(ip.family).empty() && !added.empty();
+      CHECK(addition.chains.front().rules.size() == (first ? 1 : 0));
+      extend(ruleset, addition);
+      earlier = earlier.united(added);
+      policy.host = policy.host.united(added);
+    }
+    for (int j = 0; j < 40; ++j) {
+      const Flow flow = random_flow(random);
+      CAPTURE(to_string(flow));
+      const Verdict verdict = decide(policy, flow);
+      const nft::Evaluation evaluation = judge(ruleset, flow);
+      REQUIRE((evaluation.fate == nft::Fate::accepted) == (verdict.action == Action::allow));
+      REQUIRE(counted(evaluation, counter_name(verdict.rule)));
+      const nft::Packet admitted{.iif = std::string(kJailInterface),
+                                 .oif = std::string(kUplinkInterface),
+                                 .flow = flow,
+                                 .ct_state = nft::kEstablished,
+                                 .ct_mark = kGenerationMark};
+      const bool passes =
+          nft::evaluate(ruleset, admitted, {nft::Hook::prerouting, nft::Hook::forward}).fate ==
+          nft::Fate::accepted;
+      if (earlier.contains(flow.destination)) REQUIRE(!passes);
+      if (!policy.host.contains(flow.destination)) REQUIRE(passes);
+      refused += !passes;
+    }
+  }
+  CHECK(refused > 300);
+}
+
+TEST_CASE("there are sets for the host's addresses also while it has none") {
+  for (const std::string name : {"host-ipv4", "host-ipv6"})
+    CHECK(std::ranges::count(make_filter(Policy{}).sets, name, &nft::Set::name) == 1);
+}
+
 TEST_CASE("only replies come in") {
   Profile profile;
   profile.name = "any";
@@ -222,67 +287,4 @@ TEST_CASE("packets: what is written is what is read") {
     for (std::size_t size = 0; size < octets.size(); ++size)
       (void)parse_packet(std::span(octets).first(size));
   }
-}
-
-TEST_CASE("a host without route or resolver is an error with the remedy") {
-  Profile profile;
-  profile.name = "web";
-  ProfileRule rule;
-  rule.to.push_back({Destination::Kind::internet, {}, "internet"});
-  profile.rules.push_back(rule);
-  HostFacts host;
-  Caller caller;
-  caller.command = {"true"};
-  caller.cwd = "/";
-  host.has_resolver = true;
-  const auto no_route = make_plan(make_policy(profile), host, caller);
-  REQUIRE(!no_route.has_value());
-  CHECK(no_route.error().what.find("no route") != std::string::npos);
-  CHECK(!no_route.error().hint.empty());
-  host.uplinks.push_back({Family::ipv4, "eth0", false, 0});
-  host.has_resolver = false;
-  const auto no_resolver = make_plan(make_policy(profile), host, caller);
-  REQUIRE(!no_resolver.has_value());
-  CHECK(no_resolver.error().hint.find("nameserver") != std::string::npos);
-  host.has_resolver = true;
-  CHECK(make_plan(make_policy(profile), host, caller).has_value());
-}
-
-TEST_CASE("forwarding that was on already is left alone, else guarded") {
-  Profile profile;
-  ProfileRule rule;
-  rule.to.push_back({Destination::Kind::internet, {}, "internet"});
-  profile.rules.push_back(rule);
-  const Policy policy = make_policy(profile);
-  HostFacts host;
-  host.uplinks = {{Family::ipv4, "eth0", true, 0}, {Family::ipv6, "eth0", true, 0}};
-  host.ipv6_force_forwarding = true;
-  UplinkPlan plan = make_uplink(policy, host);
-  CHECK(plan.guards.empty());
-  CHECK(plan.sysctls.empty());
-  host.uplinks[0].forwarding = host.uplinks[1].forwarding = false;
-  plan = make_uplink(policy, host);
-  CHECK(plan.guards.size() == 2);
-  CHECK(plan.sysctls == std::vector<SysctlSetting>{{"net/ipv4/conf/eth0/forwarding", "1"},
-                                                   {"net/ipv6/conf/eth0/force_forwarding", "1"}});
-  host.ipv6_force_forwarding = false;  // before Linux 6.17
-  host.uplinks[1].accept_ra = 1;
-  plan = make_uplink(policy, host);
-  CHECK(plan.sysctls.back() == SysctlSetting{"net/ipv6/conf/all/forwarding", "1"});
-  CHECK(plan.sysctls[1] == SysctlSetting{"net/ipv6/conf/eth0/accept_ra", "2"});
-}
-
-TEST_CASE("root inside gets harmless /dev and /proc, an ordinary user keeps the host's /dev") {
-  HostFacts host;
-  Caller caller;
-  caller.command = {"true"};
-  caller.cwd = "/";
-  const auto has_devices = [&](std::uint32_t uid) {
-    caller.uid = uid;
-    const auto plan = make_plan(make_policy(Profile{}), host, caller);
-    return std::ranges::any_of(
-        plan->child.mounts, [](const Mount& mount) { return std::holds_alternative<MountDevices>(mount); });
-  };
-  CHECK(has_devices(0));
-  CHECK(!has_devices(1000));
 }

@@ -11,6 +11,7 @@
 
 #include "netjail/base/result.h"
 #include "netjail/kernel/child.h"
+#include "netjail/kernel/local.h"
 #include "netjail/os/fd.h"
 #include "netjail/plan/plan.h"
 #include "netjail/report/report.h"
@@ -52,8 +53,10 @@ class Jail {
  public:
   // `child`: spawned before the plan was made, so that its namespaces are there by now. Order: rules loaded
   // and read back, host, links, addresses, routes, proof, child ready. Needs: root. Any failure leaves
-  // nothing behind and the program has not started.
-  static Result<Jail> apply(const Plan& plan, HostLock lock, Child child);
+  // nothing behind and the program has not started. `watch`: opened before the host was read, where pasta is
+  // the way out: it carries a packet to the host by the host's own sockets, past the chain that guards it
+  // elsewhere.
+  static Result<Jail> apply(const Plan& plan, HostLock lock, std::optional<LocalWatch> watch, Child child);
   Jail(Jail&&) noexcept;
   Jail& operator=(Jail&&) = delete;
   ~Jail();

@@ -74,7 +74,4 @@ struct RouteInfo {
 Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,
                                                           const std::vector<Ip>& destinations);
 
-// Every address of the socket's namespace.
-Result<std::vector<Ip>> list_addresses(Netlink& route);
-
 }  // namespace netjail

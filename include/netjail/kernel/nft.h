@@ -54,6 +54,10 @@ class EncodedRuleset {
 Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
 Status verify_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
 
+// Adds the elements of `more`'s sets to sets that exist, and puts its rules in front of those of their
+// chains: all or nothing.
+Status extend_ruleset(Netlink& netfilter, const nft::Ruleset& more);
+
 // True if the table exists in the socket's namespace.
 Result<bool> table_exists(Netlink& netfilter, const std::string& table);
 // Waits for RCU in the kernel (10-20 ms): only for the cleaner.

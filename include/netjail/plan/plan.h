@@ -189,6 +189,11 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
 // decides.
 // With pasta behind it the router masquerades, and lets only packets through that pasta can read.
 nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink = UplinkPlan::Kind::host);
+// What goes into that ruleset when the host gets addresses while the jail runs: elements of its sets; the
+// first time, rules to stand before all others of chain forward. A flow to such an address may have been
+// admitted while the address was somebody else's, or between its coming and this; until there is one, no
+// packet pays for that. `earlier`: those that were added before.
+nft::Ruleset make_host_addition(const AddressSet& added, const AddressSet& earlier);
 // Name of the counter that the flows of a rule bump.
 std::string counter_name(std::string_view rule_id);
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host);

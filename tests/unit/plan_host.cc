@@ -1,0 +1,71 @@
+// Policy and what was read of the host -> plan.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "netjail/plan/plan.h"
+
+using namespace netjail;
+
+TEST_CASE("a host without route or resolver is an error with the remedy") {
+  Profile profile;
+  profile.name = "web";
+  ProfileRule rule;
+  rule.to.push_back({Destination::Kind::internet, {}, "internet"});
+  profile.rules.push_back(rule);
+  HostFacts host;
+  Caller caller;
+  caller.command = {"true"};
+  caller.cwd = "/";
+  host.has_resolver = true;
+  const auto no_route = make_plan(make_policy(profile), host, caller);
+  REQUIRE(!no_route.has_value());
+  CHECK(no_route.error().what.find("no route") != std::string::npos);
+  CHECK(!no_route.error().hint.empty());
+  host.uplinks.push_back({Family::ipv4, "eth0", false, 0});
+  host.has_resolver = false;
+  const auto no_resolver = make_plan(make_policy(profile), host, caller);
+  REQUIRE(!no_resolver.has_value());
+  CHECK(no_resolver.error().hint.find("nameserver") != std::string::npos);
+  host.has_resolver = true;
+  CHECK(make_plan(make_policy(profile), host, caller).has_value());
+}
+
+TEST_CASE("forwarding that was on already is left alone, else guarded") {
+  Profile profile;
+  ProfileRule rule;
+  rule.to.push_back({Destination::Kind::internet, {}, "internet"});
+  profile.rules.push_back(rule);
+  const Policy policy = make_policy(profile);
+  HostFacts host;
+  host.uplinks = {{Family::ipv4, "eth0", true, 0}, {Family::ipv6, "eth0", true, 0}};
+  host.ipv6_force_forwarding = true;
+  UplinkPlan plan = make_uplink(policy, host);
+  CHECK(plan.guards.empty());
+  CHECK(plan.sysctls.empty());
+  host.uplinks[0].forwarding = host.uplinks[1].forwarding = false;
+  plan = make_uplink(policy, host);
+  CHECK(plan.guards.size() == 2);
+  CHECK(plan.sysctls == std::vector<SysctlSetting>{{"net/ipv4/conf/eth0/forwarding", "1"},
+                                                   {"net/ipv6/conf/eth0/force_forwarding", "1"}});
+  host.ipv6_force_forwarding = false;  // before Linux 6.17
+  host.uplinks[1].accept_ra = 1;
+  plan = make_uplink(policy, host);
+  CHECK(plan.sysctls.back() == SysctlSetting{"net/ipv6/conf/all/forwarding", "1"});
+  CHECK(plan.sysctls[1] == SysctlSetting{"net/ipv6/conf/eth0/accept_ra", "2"});
+}
+
+TEST_CASE("root inside gets harmless /dev and /proc, an ordinary user keeps the host's /dev") {
+  HostFacts host;
+  Caller caller;
+  caller.command = {"true"};
+  caller.cwd = "/";
+  const auto has_devices = [&](std::uint32_t uid) {
+    caller.uid = uid;
+    const auto plan = make_plan(make_policy(Profile{}), host, caller);
+    return std::ranges::any_of(
+        plan->child.mounts, [](const Mount& mount) { return std::holds_alternative<MountDevices>(mount); });
+  };
+  CHECK(has_devices(0));
+  CHECK(!has_devices(1000));
+}
