@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,10 +23,19 @@ constexpr std::size_t kMostLive = 20;  // lines while the program runs; the summ
 
 void tell(const std::string& text) { (void)write_all(STDERR_FILENO, text); }
 
+// While the program runs nothing may wait for a reader: the program can halt the terminal (tcflow(3)), and
+// the supervisor has to refuse what the host gets meanwhile (SECURITY.md P3). The summary has what is left
+// out.
+void tell_now(const std::string& text) {
+  pollfd err{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&err, 1, 0) == 1) tell(text);
+}
+
 SuperviseOptions live_lines(const Plan& plan, SuperviseOptions options) {
   const auto limited = [told = std::make_shared<std::size_t>(0)](const std::string& line) {
     if (*told > kMostLive) return;
-    tell(++*told > kMostLive ? "netjail: more refusals follow; the summary at the end counts them\n" : line);
+    tell_now(++*told > kMostLive ? "netjail: more refusals follow; the summary at the end counts them\n"
+                                 : line);
   };
   options.on_refusal = [&plan, limited](const Refusal& refusal) { limited(render_refusal(plan, refusal)); };
   options.on_refused_name = [&plan, limited](const RefusedName& name) {
@@ -103,7 +113,7 @@ Result<int> run_jailed(const Arguments& arguments) {
   NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock), std::move(planned.watch),
                                    std::move(behind_pasta ? *behind_pasta : *child)));
   SuperviseOptions options;
-  options.on_uplink_lost = [] { tell("netjail: pasta has ended: the jail has no way out any more\n"); };
+  options.on_uplink_lost = [] { tell_now("netjail: pasta has ended: the jail has no way out any more\n"); };
   if (live) options = live_lines(plan, std::move(options));
   NJ_TRY_AS(const Outcome outcome, jail.supervise(options));
 

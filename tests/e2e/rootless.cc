@@ -229,6 +229,35 @@ TEST_CASE("when pasta ends the network ends, is said to have ended, and the prog
   CHECK(world().servers().arrivals().empty());
 }
 
+TEST_CASE("a supervisor that stops with its program lets nothing out meanwhile") {
+  if (!needs_root()) return;
+  const auto state = [](pid_t pid) {
+    const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat").value_or("");
+    const auto name = stat.rfind(')');
+    return name == stat.npos ? ' ' : stat.at(name + 2);
+  };
+  const std::string program =
+      std::string("echo up; kill -STOP $$; exec ") + kProbe + " echo 198.51.100.10 443";
+  // A job of a shell: who leads its own session has nobody to stop for.
+  Process run = world().start(as_user({"sh", "-c", "\"$@\"; exit $?", "sh", kNetjail, "run", "--profile",
+                                       "internet", "--", "sh", "-c", program}));
+  REQUIRE(run.wait_for("up"));
+  REQUIRE(eventually([] { return pastas().size() == 1; }, 5s));  // that of the test before is gone
+  const pid_t pasta = pastas().front();
+  CHECK(eventually([&] { return state(pasta) == 'T'; }, 5s));
+  const auto supervisor = [&]() -> pid_t {
+    for (const pid_t pid : descendants())
+      if (read_file("/proc/" + std::to_string(pid) + "/comm").value_or("") == "netjail\n" &&
+          state(pid) == 'T')
+        return pid;
+    return -1;
+  };
+  REQUIRE(eventually([&] { return supervisor() > 0; }, 5s));
+  REQUIRE(::kill(supervisor(), SIGCONT) == 0);
+  const Outcome outcome = run.wait();
+  CHECK_MESSAGE(outcome.status == 0, outcome.describe());
+}
+
 TEST_CASE("many at once by one user") {
   if (!needs_root()) return;
   std::vector<Process> runs;

@@ -84,6 +84,32 @@ TEST_CASE("a window that changes its size is told to the program") {
   CHECK(process.wait().status == 0);
 }
 
+TEST_CASE("a program that halts the terminal does not halt the supervisor") {
+  if (!needs_root()) return;
+  const std::string script = world().write("halt.py", R"(
+import socket, sys, termios
+termios.tcflow(1, termios.TCOOFF)
+for port in range(1, 30):  # each is a line of netjail's on the terminal
+    try:
+        socket.create_connection(('192.168.77.10', port), 2)
+    except OSError:
+        pass
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(3)
+s.sendto(b'\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x04test\x00\x00\x01\x00\x01', ('127.0.0.1', 53))
+try:
+    answered = len(s.recv(512)) > 0
+except TimeoutError:
+    answered = False
+termios.tcflow(1, termios.TCOON)
+sys.exit(0 if answered else 9)
+)");
+  Process process = world().start(in_jail({"python3", script}));
+  const Outcome outcome = process.wait();
+  CHECK_MESSAGE(outcome.status == 0, outcome.describe());
+  CHECK_MESSAGE(has(outcome.out, "192.168.77.10"), outcome.describe());
+}
+
 TEST_CASE("an interactive shell inside has job control, and the terminal comes back") {
   if (!needs_root()) return;
   Process shell =
