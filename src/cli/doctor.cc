@@ -152,8 +152,9 @@ Finding check_jail(const Result<HostFacts>& host) {
     if (::geteuid() == 0) {  // as plan_run()
       NJ_TRY_AS(lock, HostLock::take());
     }
+    NJ_TRY_AS(LocalWatch watch, LocalWatch::open());
     NJ_TRY_AS(const Plan plan, make_plan(make_policy(profile), *host, *caller));
-    NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(lock), std::nullopt, std::move(child)));
+    NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(lock), std::move(watch), std::move(child)));
     return jail.supervise({});
   }();
   if (!run) return missing("a jail cannot be made: ", run.error());

@@ -31,12 +31,14 @@ Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& kee
 
   HostLock lock;
   // Root inside: what other runs keep below /run/netjail is covered, so it must be there and stay there.
-  const bool host_uplink = policy.opens_anything() && policy.uplink != UplinkChoice::pasta;
-  if (for_real && ::geteuid() == 0 && (host_uplink || identity.uid == 0)) {
+  const bool root = ::geteuid() == 0;
+  const bool behind_pasta = policy.opens_anything() && (!root || policy.uplink == UplinkChoice::pasta);
+  const bool behind_host = policy.opens_anything() && !behind_pasta;
+  if (for_real && root && (behind_host || identity.uid == 0)) {
     NJ_TRY_AS(lock, HostLock::take());
   }
   std::optional<LocalWatch> watch;
-  if (for_real && ::geteuid() != 0 && policy.opens_anything()) {
+  if (for_real && behind_pasta) {
     NJ_TRY_AS(watch, LocalWatch::open());
   }
   NJ_TRY_AS(const HostFacts host, probe_host(route_probes(policy)));

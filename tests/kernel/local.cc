@@ -34,6 +34,8 @@ World make_world() {
   REQUIRE(host.has_value());
   REQUIRE(other.has_value());
   must(add_veth(*host, "eth0", *other, "eth0"));
+  // The kernel's own addresses would come into use at a moment of their own.
+  must(ip_batch(host->place(), "link set eth0 addrgenmode none\naddr flush dev eth0\n"));
   std::optional<Netlink> route, rules;
   std::optional<LocalWatch> watch;
   must(in_place(host->place(), [&]() -> Status {
