@@ -74,7 +74,12 @@ std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresse
     ::_exit(125);
   };
   ::dup2(words, 2);
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) die("tie pasta to netjail");
+  // Killed by the kernel when nobody reads its standard error any more: when we end, or drop Pasta. A
+  // parent-death signal alone would not do, for it is lost where execve(2) changes to an AppArmor profile;
+  // nor a kill(2), which that profile allows to few.
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || ::fcntl(2, F_SETOWN, ::getpid()) != 0 ||
+      ::fcntl(2, F_SETSIG, SIGKILL) != 0 || ::fcntl(2, F_SETFL, O_WRONLY | O_NONBLOCK | O_ASYNC) != 0)
+    die("tie pasta to netjail");
   if (::getppid() != parent) ::_exit(125);
   ::setsid();  // a terminal's signals are not for it
   ::dup2(userns, 0);

@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
-#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "e2e/fixture.h"
@@ -26,14 +26,15 @@ Outcome user_after(const std::string& preparation, const std::string& command) {
                            " --clear-groups sh -c '" + command + "'"});
 }
 
-// pids of processes whose executable is pasta, among those that this test started. For a moment there may be
-// more: it clones itself to look into its namespaces.
+// pids of processes that run pasta, among those that this test started. For a moment there may be more: it
+// clones itself to look into its namespaces. By its name, for it hides its executable: it unmounts
+// everything.
 std::vector<pid_t> pastas() {
   std::vector<pid_t> out;
   for (const pid_t pid : descendants()) {
-    std::error_code error;
-    const auto exe = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).string();
-    if (has(exe, "passt") || has(exe, "pasta")) out.push_back(pid);
+    std::string name;
+    std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
+    if (name.starts_with("passt") || name.starts_with("pasta")) out.push_back(pid);
   }
   return out;
 }
@@ -209,6 +210,33 @@ TEST_CASE("a supervisor that is killed takes pasta and the jail with it") {
   run.kill(SIGKILL);
   (void)run.wait();
   CHECK(eventually([] { return pastas().empty(); }, 5s));
+}
+
+// As where an AppArmor profile is of pasta alone; here execve(2) takes it away for a file capability.
+TEST_CASE("pasta ends with its supervisor also when it has lost the parent-death signal") {
+  if (!needs_root()) return;
+  const std::string copy = world().directory() + "/pasta";  // /srv is nosuid
+  const std::string capability = "import os; os.setxattr(\"" + copy +
+                                 "\", \"security.capability\", bytes.fromhex(" +
+                                 "\"0100000200040000000000000000000000000000\"))";  // cap_net_bind_service=ep
+  const std::string preparation = "cp --remove-destination /usr/bin/passt " + copy + "; python3 -c '" +
+                                  capability + "'; mount --bind " + copy + " /usr/bin/passt; mount --bind " +
+                                  copy + " /usr/bin/passt.avx2";
+  const std::string id = std::to_string(kOrdinaryUser);
+  for (const bool killed : {true, false}) {
+    CAPTURE(killed);
+    Process run = world().start(
+        {.argv = {"unshare", "--mount", "--propagation", "private", "sh", "-ec",
+                  preparation + "; exec setpriv --reuid " + id + " --regid " + id + " --clear-groups " +
+                      kNetjail + " run --profile internet -- sh -c 'echo up; read x'"},
+         .keep_input_open = true});
+    REQUIRE(run.wait_for("up"));
+    REQUIRE(eventually([] { return pastas().size() == 1; }));
+    if (killed) run.kill(SIGKILL);
+    run.close_input();
+    (void)run.wait();
+    CHECK(eventually([] { return pastas().empty(); }, 5s));
+  }
 }
 
 TEST_CASE("when pasta ends the network ends, is said to have ended, and the program goes on") {
