@@ -51,6 +51,15 @@ bool is_covered() {
 constexpr const char* kBecomeRoot = "; or run netjail as root: sudo netjail ...";
 constexpr const char* kManual = "; see netjail(1), INSIDE CONTAINERS";
 
+// "docker-default (enforce)"; AppArmor's alone ends so.
+std::string read_profile() {
+  const auto text = read_file("/proc/self/attr/current", 4096);
+  constexpr std::string_view kEnforced = " (enforce)";
+  const std::string_view label = text ? trim(*text) : std::string_view();
+  if (!label.ends_with(kEnforced)) return {};
+  return printable(label.substr(0, label.size() - kEnforced.size()));
+}
+
 std::string limit_remedy(const std::string& sysctl, std::optional<std::uint64_t> limit) {
   if (limit == 0) return "as root: sysctl " + sysctl + "=15000";
   return "too many are in use, here or in a namespace above; as root, there: sysctl " + sysctl + "=" +
@@ -84,10 +93,7 @@ std::string user_namespace_remedy(int code, const Surroundings& around) {
   if (around.apparmor) return apparmor_remedy(around) + kBecomeRoot;
   if (code == EINVAL || code == ENOSYS) return std::string("this kernel has none") + kBecomeRoot;
   if (code == EPERM)
-    return std::string(
-               "is this a chroot? There nobody can, see unshare(2); pivot_root(2) does not have that "
-               "effect") +
-           kBecomeRoot;
+    return std::string("is this a chroot? There nobody without root can, see unshare(2)") + kBecomeRoot;
   return std::string("does a security module (SELinux) forbid it?") + kBecomeRoot;
 }
 
@@ -102,6 +108,7 @@ Surroundings look_around() {
   around.filter = has_filter();
   around.apparmor = read_sysctl("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1;
   around.apparmor_profile = ::access("/etc/apparmor.d/netjail", F_OK) == 0;
+  around.profile = read_profile();
   around.container = ::access("/run/.containerenv", F_OK) == 0 || ::access("/.dockerenv", F_OK) == 0 ||
                      ::getenv("container") != nullptr;
   around.covered = is_covered();
@@ -120,11 +127,13 @@ std::string find_remedy(init::Step step, int code, const Surroundings& around) {
                "/proc/sys is read-only; start the container with --security-opt unmask=ALL (Podman) or ") +
            "--security-opt systempaths=unconfined (Docker)" + kManual;
   if ((code != EPERM && code != EACCES) || step > Step::mount) return {};
+  if (code == EACCES && !around.profile.empty())
+    return "the AppArmor profile " + around.profile +
+           " forbids it; start the container with --security-opt apparmor=unconfined" + kManual;
   if (around.root)
     return std::string(
-               "root lacks a capability here; start the container with --cap-add "
-               "SYS_ADMIN,NET_ADMIN,NET_RAW; where AppArmor is in use, --security-opt "
-               "apparmor=unconfined") +
+               "root lacks a capability here; start the container with --cap-add SYS_ADMIN --cap-add "
+               "NET_ADMIN --cap-add NET_RAW") +
            kManual;
   if (around.covered && (step == Step::proc || step == Step::mount))
     return std::string(

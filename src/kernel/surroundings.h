@@ -18,6 +18,7 @@ struct Surroundings {
   bool filter = false;                           // a system call filter refuses user namespaces
   bool apparmor = false;                         // kernel.apparmor_restrict_unprivileged_userns
   bool apparmor_profile = false;                 // netjail's own is installed
+  std::string profile;                           // AppArmor's that confines us: of a container
   bool container = false;                        // by the marks that Docker, Podman and systemd leave
   bool covered = false;                          // something is mounted over a part of /proc or /sys
 };

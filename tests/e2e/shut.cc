@@ -117,9 +117,10 @@ TEST_CASE("root without capabilities, as in a container") {
   if (!needs_root()) return;
   const std::string drop = "exec setpriv --bounding-set -all,+setuid,+setgid,+chown ";
   check_refused(as_root(drop + kOffline), "cannot make a pid namespace for the jail: Operation not permitted",
-                "--cap-add SYS_ADMIN,NET_ADMIN,NET_RAW");
+                "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW");
   const Outcome no_raw = as_root("exec setpriv --bounding-set -net_raw " + kOffline);
-  check_refused(no_raw, "cannot open the sockets of the jail", "--cap-add SYS_ADMIN,NET_ADMIN,NET_RAW");
+  check_refused(no_raw, "cannot open the sockets of the jail",
+                "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW");
   const Outcome forwarding =
       as_root("mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys; exec " +
               std::string(kNetjail) + " run --profile internet -- true");

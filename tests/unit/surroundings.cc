@@ -87,8 +87,15 @@ TEST_CASE("hidden parts of /proc, a read-only one, and a root without capabiliti
     CHECK(has(remedy(step, EPERM, around), "--security-opt unmask=ALL (Podman)"));
   CHECK(has(remedy(Step::sysctl, EROFS, around), "systempaths=unconfined (Docker)"));
   around.root = true;
-  CHECK(has(remedy(Step::namespaces, EPERM, around), "--cap-add SYS_ADMIN,NET_ADMIN,NET_RAW"));
+  CHECK(has(remedy(Step::namespaces, EPERM, around),
+            "--cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW"));
   CHECK(remedy(Step::namespaces, EINVAL, around) ==
         "/ is no mount point (a plain chroot?): mount --bind DIR DIR before chroot");
   CHECK(remedy(Step::keyring, EPERM, around).empty());
+  around.profile = "docker-default";  // it says EACCES; a capability that is not there EPERM
+  for (const bool root : {true, false}) {
+    around.root = root;
+    CHECK(has(remedy(Step::sysctl, EACCES, around), "the AppArmor profile docker-default forbids it"));
+    CHECK(has(remedy(Step::mount, EACCES, around), "--security-opt apparmor=unconfined"));
+  }
 }
