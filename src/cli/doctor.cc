@@ -109,11 +109,12 @@ std::vector<Finding> check_pasta_limits() {
   return out;
 }
 
-Finding check_sysctl() {
-  const bool fine = ::access("/proc/sys/net/ipv4/ip_forward", W_OK) == 0;
-  return finding(
-      fine, fine ? "/proc/sys is writable" : "/proc/sys is not writable: forwarding cannot be switched on",
-      kContainerFlag);
+Finding check_sysctl(const Result<HostFacts>& host) {
+  if (::access("/proc/sys/net/ipv4/ip_forward", W_OK) == 0) return finding(true, "/proc/sys is writable");
+  const bool on =
+      host && !host->uplinks.empty() && std::ranges::all_of(host->uplinks, &HostUplink::forwarding);
+  return on ? finding(true, "forwarding is on")
+            : finding(false, "/proc/sys is not writable: forwarding cannot be switched on", kContainerFlag);
 }
 
 Finding check_route(const HostFacts& host) {
@@ -167,7 +168,7 @@ Result<int> doctor_command(const Arguments& arguments) {
   if (!arguments.words.empty()) return fail("netjail doctor takes no argument");
   const auto host = probe_host({*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")});
   std::vector<Finding> findings{check_kernel(), check_mode(),
-                                ::geteuid() == 0 ? check_sysctl() : check_way_out(), check_jail(host)};
+                                ::geteuid() == 0 ? check_sysctl(host) : check_way_out(), check_jail(host)};
   if (host) {
     findings.push_back(check_route(*host));
     findings.push_back(check_resolver(*host));
