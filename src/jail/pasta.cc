@@ -58,9 +58,13 @@ std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresse
       "none", "--udp-ns", "none",
       // The router is configured by us.
       "--no-dhcp", "--no-dhcpv6", "--no-ra", "--no-ndp", "--address", to_string(*addresses.ipv4), "--netmask",
-      "32"};
+      "32",
+      // What it would read from the interface of the host's default route, and not start where there is none,
+      // or one without a hardware address (a tunnel). It takes nothing from this one but a link-local address
+      // that we do not use; packets leave by the host's routes.
+      "--interface", plan.interface, "--mac-addr", "02:6e:6a:00:00:01"};
   if (addresses.ipv6)
-    words.insert(words.end(), {"--address", to_string(*addresses.ipv6)});
+    words.insert(words.end(), {"--address", to_string(*addresses.ipv6), "--gateway", "fe80::6e6a"});
   else
     words.emplace_back("--ipv4-only");
   // As root it would become nobody, who must not enter root's namespaces. It leaves root's for them.
@@ -97,10 +101,20 @@ std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresse
   ::_exit(125);
 }
 
-std::string read_words(const Fd& words) {
+// `what` with pasta's own words, in one line; without the help that follows an option that it does not know,
+// and what it says in addition on a machine without syslog.
+Error make_pasta_error(std::string what, const Fd& words) {
   char text[1024];
   const ssize_t got = ::read(words.get(), text, sizeof text);
-  return got > 0 ? std::string(trim(std::string_view(text, static_cast<std::size_t>(got)))) : std::string();
+  std::string separator = ": ";
+  for (const auto line : split(std::string_view(text, got > 0 ? static_cast<std::size_t>(got) : 0), '\n')) {
+    if (line.starts_with("Usage:")) break;
+    if (trim(line).empty() || line.starts_with("Failed to send")) continue;
+    what += separator + printable(trim(line));
+    separator = "; ";
+  }
+  return make_error(std::move(what),
+                    "see netjail doctor; as root there is a way without pasta: sudo netjail ...");
 }
 
 }  // namespace
@@ -150,13 +164,11 @@ Status Pasta::wait_link(Netlink& router_route) {
   const auto deadline = std::chrono::steady_clock::now() + kDeadline;
   while (!find_link(router_route, std::string(kUplinkInterface))) {
     pollfd ended{pidfd_.get(), POLLIN, 0};
-    if (::ppoll(&ended, 1, &kPause, nullptr) == 1) {
-      Error error = make_error("pasta ended before it was ready");
-      error.kernel = read_words(words_);
-      error.hint = "see netjail doctor; as root there is a way without pasta: sudo netjail ...";
-      return std::unexpected(std::move(error));
-    }
-    if (std::chrono::steady_clock::now() > deadline) return fail("pasta does not get ready");
+    if (::ppoll(&ended, 1, &kPause, nullptr) == 1)
+      return std::unexpected(make_pasta_error("pasta ended before it was ready", words_));
+    if (std::chrono::steady_clock::now() > deadline)
+      return std::unexpected(
+          make_pasta_error(fmt::format("pasta was not ready within {} seconds", kDeadline.count()), words_));
   }
   return {};
 }

@@ -86,9 +86,12 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
   if (policy.uplink == UplinkChoice::pasta || !host.privileged) {
     plan.kind = UplinkPlan::Kind::pasta;
     plan.mtu = kPastaMtu;
-    plan.ipv6 = policy.ipv6 && std::ranges::any_of(host.uplinks, [](const HostUplink& uplink) {
-                  return uplink.family == Family::ipv6;
-                });
+    const auto ipv6 = std::ranges::find(host.uplinks, Family::ipv6, &HostUplink::family);
+    const bool way = ipv6 != host.uplinks.end();
+    // What is open must have a way, for pasta does not answer an error where there is none. What is shut
+    // needs none: the router refuses it, and the refusal is told.
+    plan.ipv6 = policy.ipv6 && (way || (host.ipv6 && !policy.opens(Family::ipv6)));
+    if (!host.uplinks.empty()) plan.interface = (way ? *ipv6 : host.uplinks.front()).interface;
     // Nobody else sees them: for hosts behind a translator of their own (RFC 7335).
     plan.pools = {*parse_prefix("192.0.0.0/29")};
     return plan;

@@ -104,13 +104,13 @@ Policy make_policy(const Profile& profile) {
   return policy;
 }
 
-bool Policy::opens_anything() const {
+bool Policy::opens(Family family) const {
   AddressSet closed = host;
   for (const auto& rule : rules) {
     if (rule.action == Action::deny && rule.services.empty()) closed = closed.united(rule.addresses);
   }
   return std::ranges::any_of(rules, [&](const Rule& rule) {
-    return rule.action == Action::allow && !rule.addresses.without(closed).empty();
+    return rule.action == Action::allow && !rule.addresses.without(closed).ranges(family).empty();
   });
 }
 

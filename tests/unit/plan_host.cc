@@ -69,3 +69,25 @@ TEST_CASE("root inside gets harmless /dev and /proc, an ordinary user keeps the 
   CHECK(has_devices(0));
   CHECK(!has_devices(1000));
 }
+
+TEST_CASE("pasta: IPv6 in the jail where it has a way, or is shut") {
+  const auto plan = [](const char* to, std::vector<HostUplink> uplinks, bool ipv6) {
+    Profile profile;
+    ProfileRule rule;
+    rule.to.push_back({Destination::Kind::prefix, *parse_prefix(to), to});
+    profile.rules.push_back(rule);
+    HostFacts host;
+    host.privileged = false;
+    host.ipv6 = ipv6;
+    host.uplinks = std::move(uplinks);
+    return make_uplink(make_policy(profile), host);
+  };
+  const HostUplink v4{Family::ipv4, "eth0"};
+  const HostUplink v6{Family::ipv6, "eth1"};
+  CHECK(plan("2001:db8::/32", {v4, v6}, true).ipv6);
+  CHECK(plan("2001:db8::/32", {v4, v6}, true).interface == "eth1");
+  CHECK(plan("198.51.100.0/24", {v4}, true).ipv6);  // refused, and told
+  CHECK(plan("198.51.100.0/24", {v4}, true).interface == "eth0");
+  CHECK_FALSE(plan("198.51.100.0/24", {v4}, false).ipv6);
+  CHECK_FALSE(plan("2001:db8::/32", {v4}, true).ipv6);  // open, without a way
+}

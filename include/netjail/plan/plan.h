@@ -99,6 +99,7 @@ struct UplinkPlan {
   Kind kind = Kind::none;
   std::uint32_t mtu = 1500;
   bool ipv6 = true;
+  std::string interface;               // pasta: one of the host's, for it starts with none
   nft::Ruleset host_table;             // the constant one; names no jail
   std::vector<nft::Ruleset> guards;    // one per interface and family on which netjail switches forwarding on
   std::vector<SysctlSetting> sysctls;  // of the host, shared by all jails

@@ -46,7 +46,8 @@ struct Policy {
   bool log_denied = true;
 
   // True when at least one destination is open: without any there is no uplink and no name is looked up.
-  bool opens_anything() const;
+  bool opens_anything() const { return opens(Family::ipv4) || opens(Family::ipv6); }
+  bool opens(Family family) const;
   bool operator==(const Policy&) const = default;
 };
 
