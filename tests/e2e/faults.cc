@@ -31,8 +31,9 @@ TEST_CASE("SIGKILL of the supervisor, of init or of any process of the run at a 
   world().servers().forget();
   for (int i = 0; i < 100; ++i) {
     Process process = world().start({.argv = forbidden()});
-    // The moment is the test's input, not a wait for something: from 0 to 10 ms after the start.
-    std::this_thread::sleep_for(std::chrono::microseconds(100 * i));
+    // The moment is the test's input, not a wait for something: from 0 to 10 ms after the start, and to 25 ms
+    // with pasta.
+    std::this_thread::sleep_for(std::chrono::microseconds((rootless() ? 250 : 100) * i));
     const std::vector<pid_t> below = descendants(process.pid());
     if (i % 2 == 0 || below.empty())
       process.kill(SIGKILL);
@@ -63,7 +64,8 @@ TEST_CASE("each system call of the set-up fails once: no start, or a start with 
        {"clone",      "unshare",   "mount",      "mount_setattr", "socket",      "bind",          "listen",
         "sendmsg",    "recvmsg",   "setsockopt", "getsockopt",    "capset",      "prctl",         "setresuid",
         "setresgid",  "setgroups", "setrlimit",  "seccomp",       "close_range", "epoll_create1", "epoll_ctl",
-        "socketpair", "chdir",     "signalfd4",  "flock",         "link",        "getrandom",     "ioctl"}) {
+        "socketpair", "chdir",     "signalfd4",  "flock",         "link",        "getrandom",     "ioctl",
+        "vfork",      "pipe2",     "pidfd_open", "ppoll"}) {
     for (const int when : {1, 2, 3, 5, 8}) {
       Words argv{"strace",
                  "-f",
@@ -117,13 +119,14 @@ TEST_CASE("a program that floods a refused destination gets nothing through when
 
 TEST_CASE("a caller that ignores SIGCHLD") {
   if (!needs_root()) return;
-  const Outcome outcome = world().call(
-      {"bash", "-c",
-       "trap '' CHLD; exec " + std::string(NETJAIL_BINARY) + " run --profile internet -- sh -c 'exit 5'"});
+  const Outcome outcome = world().run({.argv = {"bash", "-c",
+                                                "trap '' CHLD; exec " + netjail_command({}).front() +
+                                                    " run --profile internet -- sh -c 'exit 5'"}});
   CHECK_MESSAGE(outcome.status == 5, outcome.describe());
 }
 
-TEST_CASE("root inside cannot reach what the cleaner restores, nor the host's sysctls by another mount") {
+TEST_CASE("root inside cannot reach what the cleaner restores, nor the host's sysctls by another mount" *
+          only_root("inside is no root where there is none outside")) {
   if (!needs_root()) return;
   const std::string other = world().directory() + "/proc";
   const Outcome outcome = world().call(
@@ -136,7 +139,8 @@ TEST_CASE("root inside cannot reach what the cleaner restores, nor the host's sy
                 outcome.describe());
 }
 
-TEST_CASE("the cleaner outlives signals, and restores what was there") {
+TEST_CASE("the cleaner outlives signals, and restores what was there" *
+          only_root("without root nothing of the host is changed")) {
   if (!needs_root()) return;
   const Snapshot& before = world().untouched();
   Process process = world().start(
@@ -154,20 +158,22 @@ TEST_CASE("the cleaner outlives signals, and restores what was there") {
 TEST_CASE("a tight caller: few descriptors, no core") {
   if (!needs_root()) return;
   const Snapshot& before = world().untouched();
-  const std::string netjail = NETJAIL_BINARY;
+  const std::string netjail = netjail_command({}).front();
   for (int limit = 3; limit <= 24; ++limit) {
     const Outcome outcome =
-        world().call({"sh", "-c",
-                      "ulimit -n " + std::to_string(limit) + "; exec " + netjail +
-                          " run --profile internet -- " + kProbe + " echo 192.168.77.10 443"});
+        world().run({.argv = {"sh", "-c",
+                              "ulimit -n " + std::to_string(limit) + "; exec " + netjail +
+                                  " run --profile internet -- " + kProbe + " echo 192.168.77.10 443"}});
     CHECK_MESSAGE(outcome.status != 0, outcome.describe());
     CHECK_MESSAGE(!outcome.timed_out, outcome.describe());
   }
   // Nothing can be recorded on the host: an error, not the end by a signal.
   const Outcome small =
-      world().call({"sh", "-c", "ulimit -f 0; exec " + netjail + " run --profile internet -- true"});
+      world().run({.argv = {"sh", "-c", "ulimit -f 0; exec " + netjail + " run --profile internet -- true"}});
   CHECK_MESSAGE((small.status == 125 || small.status == 0), small.describe());
-  CHECK(world().call({"sh", "-c", "ulimit -c 0; exec " + netjail + " run --profile offline -- true"}).ok());
+  CHECK(world()
+            .run({.argv = {"sh", "-c", "ulimit -c 0; exec " + netjail + " run --profile offline -- true"}})
+            .ok());
   const std::string left = leaked(world().host(), before, std::chrono::seconds(10));
   CHECK_MESSAGE(left.empty(), left);
 }

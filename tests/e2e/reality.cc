@@ -78,7 +78,7 @@ TEST_CASE("random policies, live: the packets get the verdict of decide()") {
     }
     const Policy policy = make_policy(*profile);
     const std::string path = world().write("random.toml", text);
-    const std::string report = world().directory() + "/report.jsonl";
+    const std::string report = world().write("report.jsonl", "");
 
     std::string script;
     std::vector<Flow> flows;

@@ -201,6 +201,7 @@ FakeWorld::~FakeWorld() {
 
 Command FakeWorld::here(Command command) const {
   command.environment.try_emplace("XDG_CONFIG_HOME", directory_ + "/config");
+  if (rootless() && !command.identity) command.identity = Identity{kOrdinaryUser, kOrdinaryUser, {}};
   return command;
 }
 
@@ -211,11 +212,13 @@ Outcome FakeWorld::run(const Command& command) const {
 }
 
 Process FakeWorld::start(const Command& command) const {
-  Command started = here(command);
-  if (rootless() && !started.identity) started.identity = Identity{kOrdinaryUser, kOrdinaryUser, {}};
-  auto process = Process::start(host(), started);
+  auto process = Process::start(host(), here(command));
   if (!process) FAIL(render_error(process.error()));
   return std::move(*process);
+}
+
+Outcome FakeWorld::call(std::vector<std::string> argv) const {
+  return run({.argv = std::move(argv), .identity = Identity{}});
 }
 
 Outcome FakeWorld::probe(std::vector<std::string> arguments) const {
@@ -225,14 +228,13 @@ Outcome FakeWorld::probe(std::vector<std::string> arguments) const {
 
 Outcome FakeWorld::netjail(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), "run");
-  Command command{.argv = netjail_command(std::move(arguments))};
-  if (rootless()) command.identity = Identity{kOrdinaryUser, kOrdinaryUser, {}};
-  return run(command);
+  return run({.argv = netjail_command(std::move(arguments))});
 }
 
 std::string FakeWorld::write(const std::string& name, const std::string& text) const {
   const std::string path = directory_ + "/" + name;
   if (const auto status = create_file(path, text); !status) FAIL(render_error(status.error()));
+  if (rootless() && ::chown(path.c_str(), kOrdinaryUser, kOrdinaryUser) != 0) FAIL("cannot give " << path);
   return path;
 }
 

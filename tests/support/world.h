@@ -65,14 +65,17 @@ class FakeWorld {
     return directory_;
   }  // a folder for the test's files, removed at the end
 
-  Outcome run(const Command& command) const;  // in the host; fails the test when it cannot be started
-  Outcome call(std::vector<std::string> argv) const { return run(Command{.argv = std::move(argv)}); }
+  // In the host; they fail the test when it cannot be started. run() and start() are what the caller of
+  // netjail does, who is the ordinary user where rootless(); call() and probe() are root's in both modes.
+  Outcome run(const Command& command) const;
+  Process start(const Command& command) const;
+  Outcome call(std::vector<std::string> argv) const;
   // The probe itself in the host: proves that a path works that a jail shall not have.
   Outcome probe(std::vector<std::string> arguments) const;
   // "netjail run ARGUMENTS" with the binary under test.
   Outcome netjail(std::vector<std::string> arguments) const;
-  Process start(const Command& command) const;
-  std::string write(const std::string& name, const std::string& text) const;  // path of the file made
+  // Path of the file made, which is the caller's.
+  std::string write(const std::string& name, const std::string& text) const;
 
  private:
   FakeWorld(NetworkNamespace host, NetworkNamespace internet, NetworkNamespace lan, Servers servers);
