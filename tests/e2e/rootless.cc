@@ -3,41 +3,14 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
-#include <fstream>
 #include <thread>
 
-#include "e2e/fixture.h"
-#include "support/children.h"
+#include "e2e/user.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-Command as_user(Words argv) {
-  return {.argv = std::move(argv), .identity = Identity{kOrdinaryUser, kOrdinaryUser, {}}};
-}
-Outcome user(Words argv) { return world().run(as_user(std::move(argv))); }
-// As an ordinary user, after `preparation` as root in a mount namespace of its own.
-Outcome user_after(const std::string& preparation, const std::string& command) {
-  const std::string id = std::to_string(kOrdinaryUser);
-  return world().call({"unshare", "--mount", "--propagation", "private", "sh", "-ec",
-                       preparation + "; exec setpriv --reuid " + id + " --regid " + id +
-                           " --clear-groups sh -c '" + command + "'"});
-}
-
-// pids of processes that run pasta, among those that this test started. For a moment there may be more: it
-// clones itself to look into its namespaces. By its name, for it hides its executable: it unmounts
-// everything.
-std::vector<pid_t> pastas() {
-  std::vector<pid_t> out;
-  for (const pid_t pid : descendants()) {
-    std::string name;
-    std::ifstream("/proc/" + std::to_string(pid) + "/comm") >> name;
-    if (name.starts_with("passt") || name.starts_with("pasta")) out.push_back(pid);
-  }
-  return out;
-}
 
 const Words kEcho{kNetjail, "run", "--profile", "internet", "--", kProbe, "echo", "198.51.100.10", "443"};
 
@@ -98,18 +71,6 @@ TEST_CASE("what is missing is named, with the remedy") {
   const Outcome tun = user_after("mount -t tmpfs none /dev/net", run);
   CHECK_MESSAGE(tun.status == 125, tun.describe());
   CHECK_MESSAGE(has(tun.err, "/dev/net/tun"), tun.describe());
-  const Outcome pasta = user_after("mount --bind /dev/null /usr/bin/pasta", run);
-  CHECK_MESSAGE(pasta.status == 125, pasta.describe());
-  CHECK_MESSAGE(has(pasta.err, "/usr/bin/pasta"), pasta.describe());
-  // A pasta that is everybody's to write is not trusted; one that ends at once is told with its own words.
-  const std::string copy =
-      "cp /bin/false /srv/pasta; chmod 777 /srv/pasta; mount --bind /srv/pasta /usr/bin/pasta";
-  const Outcome writable = user_after(copy, run);
-  CHECK_MESSAGE(writable.status == 125, writable.describe());
-  CHECK_MESSAGE(has(writable.err, "not root's alone"), writable.describe());
-  const Outcome ends = user_after(copy + "; chmod 755 /srv/pasta", run);
-  CHECK_MESSAGE(ends.status == 125, ends.describe());
-  CHECK_MESSAGE(has(ends.err, "pasta ended before it was ready"), ends.describe());
   const std::string id = std::to_string(kOrdinaryUser);
   const Outcome shut = user({"unshare", "--user", "--map-user=" + id, "--map-group=" + id, "--keep-caps",
                              "sh", "-c", "echo 0 > /proc/sys/user/max_user_namespaces && exec " + run});
@@ -241,9 +202,9 @@ TEST_CASE("pasta ends with its supervisor also when it has lost the parent-death
 
 TEST_CASE("when pasta ends the network ends, is said to have ended, and the program goes on") {
   if (!needs_root()) return;
-  Command command =
-      as_user({kNetjail, "run", "--profile", "internet", "--", "sh", "-c",
-               std::string("echo up; read x; timeout 2 ") + kProbe + " echo 198.51.100.10 443; exit 7"});
+  Command command = as_user({kNetjail, "run", "--profile", "internet", "--", "sh", "-c",
+                             std::string("echo up; read x; timeout 2 ") + kProbe +
+                                 " echo 198.51.100.10 443; " + kProbe + " tcp 192.168.77.10 443; exit 7"});
   command.keep_input_open = true;
   Process run = world().start(command);
   REQUIRE(run.wait_for("up"));
@@ -254,6 +215,7 @@ TEST_CASE("when pasta ends the network ends, is said to have ended, and the prog
   run.close_input();
   const Outcome outcome = run.wait();
   CHECK_MESSAGE(outcome.status == 7, outcome.describe());
+  CHECK_MESSAGE(!has(outcome.out, ": ok"), outcome.describe());
   CHECK(world().servers().arrivals().empty());
 }
 
