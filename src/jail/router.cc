@@ -46,9 +46,12 @@ std::uint32_t pool_size(const Prefix& pool) {
   return 1u << std::min(address_bits(pool.base.family) - pool.length, 30);
 }
 
-// Free means: the host would send a packet there by its default route, or has no route for it.
+// Free means: the host would send a packet there by its default route, or has no route for it. A VPN makes
+// its own default route of two halves, 0.0.0.0/1 and 128.0.0.0/1; no private network is larger
+// than 10.0.0.0/8.
 bool is_free(const std::optional<RouteInfo>& found) {
-  return !found || (found->length == 0 && !found->local);
+  constexpr int kLargestNetwork = 8;
+  return !found || (found->length < kLargestNetwork && !found->local);
 }
 
 // One try: both families with the same slot number. Nothing when another jail has it.
