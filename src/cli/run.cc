@@ -120,7 +120,10 @@ Result<int> run_jailed(const Arguments& arguments) {
   if (!quiet) tell(render_summary(plan, outcome, verbose));
   if (json) {
     Status written = write_all(json.get(), render_json_lines(plan, outcome));
-    if (!written) tell(render_error(written.error()));  // the program has run: its status counts more
+    if (!written) {  // the program has run: its status counts more
+      written.error().what = "cannot write the report to " + printable(arguments.value("json"));
+      tell(render_error(written.error()));
+    }
   }
   if (outcome.status == 0 && arguments.has("fail-on-deny") && outcome.refused() > 0) return kDenied;
   return outcome.status;
