@@ -258,3 +258,22 @@ TEST_CASE("many at once by one user") {
   }
   CHECK(eventually([] { return pastas().empty(); }, 5s));
 }
+
+TEST_CASE("many at once by a user who may have few processes: each works or says why not") {
+  if (!needs_root()) return;
+  Words words{"bash", "-c", "ulimit -u 40; exec \"$@\"", "sh"};
+  words.insert(words.end(), kEcho.begin(), kEcho.end());
+  std::vector<Process> runs;
+  for (int i = 0; i < 30; ++i) runs.push_back(world().start(as_user(words)));
+  int refused = 0;
+  for (Process& run : runs) {
+    const Outcome outcome = run.wait();
+    CHECK_MESSAGE(!outcome.timed_out, outcome.describe());
+    if (outcome.ok()) continue;
+    ++refused;
+    CHECK_MESSAGE(outcome.status == 125, outcome.describe());
+    CHECK_MESSAGE(outcome.err.starts_with("netjail: "), outcome.describe());
+  }
+  CHECK(refused > 0);
+  CHECK(eventually([] { return descendants().empty(); }, 5s));
+}
