@@ -1,6 +1,7 @@
 // What the plan needs to know of the host. Read-only.
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <linux/rtnetlink.h>
@@ -69,6 +70,22 @@ bool below(std::string_view path, std::string_view folder) {
          (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
 }
 
+// A file, of which the jail's own /dev has the like: what services and containers cover a file with
+// (/dev/null).
+bool is_harmless_device(const std::string& path) {
+  struct stat info {};
+  constexpr unsigned kMemoryMajor = 1;  // null, zero, full, random, urandom
+  if (::stat(path.c_str(), &info) != 0 || !S_ISCHR(info.st_mode)) return false;
+  const unsigned number = minor(info.st_rdev);
+  return major(info.st_rdev) == kMemoryMajor &&
+         (number == 3 || number == 5 || number == 7 || number == 8 || number == 9);
+}
+
+bool is_folder(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 // proc_pid_mountinfo(5): "36 35 98:0 /root /mount/point options ... - type source options".
 Status find_kernel_mounts(HostFacts& facts) {
   static constexpr std::string_view kTypes[] = {
@@ -84,7 +101,9 @@ Status find_kernel_mounts(HostFacts& facts) {
     if (std::ranges::find(kTypes, type) == std::end(kTypes)) continue;
     // Those are covered by the jail's own.
     if (below(target, "/proc") || below(target, "/sys") || below(target, "/dev")) continue;
-    facts.kernel_mounts.push_back({target, type == "devtmpfs"});
+    if (is_harmless_device(target)) continue;
+    // A single device is shut by the flags of a read-only mount, which has no devices.
+    facts.kernel_mounts.push_back({target, type == "devtmpfs" && is_folder(target)});
   }
   return {};
 }

@@ -142,3 +142,24 @@ TEST_CASE("what is changed on the host cannot be recorded: nothing is changed" *
   const std::string left = leaked(world().host(), before, 10s);
   CHECK_MESSAGE(left.empty(), left);
 }
+
+TEST_CASE("files of the host that are covered by a device" *
+          only_root("inside is no root where there is none outside")) {
+  if (!needs_root()) return;
+  const std::string null = world().write("covered-by-null", "text\n");
+  const std::string log = world().write("covered-by-kmsg", "text\n");
+  const std::string preparation =
+      "mkdir -p /srv/devices; mount -t devtmpfs none /srv/devices; mount --bind "
+      "/srv/devices/null " +
+      null + "; mount --bind /srv/devices/kmsg " + log;
+  const Words inside{"sh", "-c",
+                     "cat " + null + " && echo empty; (exec <" + log + ") && echo opened; ls /srv/devices"};
+  const Outcome outside = world().run(after(preparation, inside));
+  CHECK_MESSAGE(outside.out.starts_with("empty\nopened\n"), outside.describe());
+  CHECK_MESSAGE(has(outside.out, "kmsg"), outside.describe());
+  Words words{kNetjail, "run", "--profile", "offline", "--"};
+  words.insert(words.end(), inside.begin(), inside.end());
+  const Outcome outcome = world().run(after(preparation, words));
+  CHECK_MESSAGE(outcome.out == "empty\n", outcome.describe());
+  CHECK_MESSAGE(has(outcome.err, "Permission denied"), outcome.describe());
+}
