@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <pwd.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -184,15 +183,6 @@ Result<Caller> make_caller(const Identity& identity, const std::vector<std::stri
     if (!identity.shell.empty()) caller.environment["SHELL"] = identity.shell;
   }
   return caller;
-}
-
-Status become(const ChildPlan& child) {
-  if (::setgroups(child.groups.size(), child.groups.data()) != 0 ||
-      ::setresgid(child.gid, child.gid, child.gid) != 0 || ::setresuid(child.uid, child.uid, child.uid) != 0)
-    return fail_errno("cannot become user " + std::to_string(child.uid));
-  // A change of ids makes our /proc files root's, but the maps of a user namespace are written there.
-  if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return fail_errno("cannot set PR_SET_DUMPABLE");
-  return {};
 }
 
 Result<int> parse_keep_fd(const std::string& text) {

@@ -30,9 +30,6 @@ Result<Identity> find_identity(const std::string& wanted,
 std::string config_home();
 
 // Working directory, environment and command, as they will be inside.
-// For good, as the one whom a plan's child shall be.
-Status become(const ChildPlan& child);
-
 Result<Caller> make_caller(const Identity& identity, const std::vector<std::string>& command,
                            const std::vector<int>& keep_fds);
 

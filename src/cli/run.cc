@@ -64,13 +64,6 @@ Result<Fd> open_report(const std::string& path) {
   return fd;
 }
 
-// Behind pasta root has nothing to do that the user inside could not do, so he does it. Root himself, with no
-// user to be, keeps his id, in user namespaces.
-Result<Child> spawn_behind_pasta(const ChildPlan& child) {
-  if (child.uid != 0) NJ_TRY(become(child));
-  return Child::spawn(Child::Mode::rootless);
-}
-
 // As init of a container we are the cleaner's parent, and it dies with us: let it finish.
 void wait_for_cleaner() {
   if (::getpid() != 1) return;
@@ -100,9 +93,11 @@ Result<int> run_jailed(const Arguments& arguments) {
   if (!child) return std::unexpected(child.error());
   std::optional<Child> behind_pasta;
   if (plan.uplink.kind == UplinkPlan::Kind::pasta && ::geteuid() == 0) {
-    child->kill();
-    child->reap();
-    NJ_TRY_AS(Child other, spawn_behind_pasta(plan.child));
+    // Behind pasta root has nothing to do that the user inside could not do: the namespaces are his.
+    { const Child first = std::move(*child); }
+    NJ_TRY_AS(Child other,
+              Child::spawn_as(
+                  {plan.child.uid, plan.child.gid, {plan.child.groups.begin(), plan.child.groups.end()}}));
     behind_pasta.emplace(std::move(other));
   }
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));

@@ -197,9 +197,19 @@ bool jails_alive() {
   return false;
 }
 
+// A user may end all processes of a cgroup that is his (a session's scope), those of root among them: to the
+// one above all, if it can be had.
+void leave_cgroup() {
+  for (const char* file : {"/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/unified/cgroup.procs"}) {
+    const Fd procs(::open(file, O_WRONLY | O_CLOEXEC));
+    if (procs && ::write(procs.get(), "0", 1) == 1) return;
+  }
+}
+
 [[noreturn]] void run_cleaner(const std::string& folder, int claim) {
   ::setsid();
   ::prctl(PR_SET_NAME, "netjail-cleaner", 0, 0, 0);
+  leave_cgroup();
   // It ends by itself; a service manager that ends the whole control group must not keep it from putting
   // things back.
   for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_IGN);

@@ -32,9 +32,12 @@ MountStep to_step(const Mount& mount) {
     MountStep operator()(const MountEmpty& m) { return {Kind::empty, m.target, ""}; }
     MountStep operator()(const MountReadOnly& m) { return {Kind::read_only, m.target, ""}; }
     MountStep operator()(const MountCgroup&) { return {Kind::cgroup, "", ""}; }
+    MountStep operator()(const MountNull& m) { return {Kind::null, m.target, ""}; }
   };
   return std::visit(Visitor{}, mount);
 }
+
+std::vector<gid_t> to_groups(const ChildPlan& child) { return {child.groups.begin(), child.groups.end()}; }
 
 bool has_controlling_terminal() {
   const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
@@ -50,7 +53,7 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.cwd = child.cwd;
   spec.uid = child.uid;
   spec.gid = child.gid;
-  spec.groups.assign(child.groups.begin(), child.groups.end());
+  spec.groups = to_groups(child);
   spec.keep_fds = child.keep_fds;
   spec.mounts.push_back({MountStep::Kind::pin, "", ""});
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
@@ -92,7 +95,8 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, std::optional<LocalWat
   NJ_TRY_AS(RouterSockets router_sockets, child.receive_router());
   std::optional<Pasta> pasta;
   if (plan.uplink.kind == UplinkPlan::Kind::pasta) {
-    NJ_TRY_AS(Pasta started, Pasta::start(router_sockets.netns, plan.uplink, tap_addresses(plan.uplink)));
+    NJ_TRY_AS(Pasta started, Pasta::start(router_sockets.netns, plan.uplink, tap_addresses(plan.uplink),
+                                          Owner{plan.child.uid, plan.child.gid, to_groups(plan.child)}));
     pasta.emplace(std::move(started));
   }
   NJ_TRY_AS(Router router, make_router(std::move(router_sockets)));

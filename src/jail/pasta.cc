@@ -32,7 +32,10 @@ Status check_pasta() {
   if (::stat(kProgram, &info) != 0)
     return fail_errno(std::string("without root netjail needs ") + kProgram,
                       "as root: apt install passt; or run netjail as root: sudo netjail ...");
-  if (!S_ISREG(info.st_mode) || info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+  // Where root has no id (a user namespace of the caller's) he is still the owner of "/".
+  struct stat root {};
+  if (::stat("/", &root) != 0) return fail_errno("cannot look at /");
+  if (!S_ISREG(info.st_mode) || info.st_uid != root.st_uid || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return fail(std::string(kProgram) + " is not root's alone to write, so netjail does not trust it",
                 "as root: apt install --reinstall passt");
   if (::access("/dev/net/tun", R_OK | W_OK) != 0)
@@ -45,7 +48,8 @@ Status check_pasta() {
 
 namespace {
 
-std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresses& addresses) {
+std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresses& addresses,
+                                      const Owner& user) {
   std::vector<std::string> words{
       kProgram, "--foreground", "--quiet", "--stderr",
       // Our descriptors (run_pasta()). By the pid of a process there it would have to read that process,
@@ -68,16 +72,22 @@ std::vector<std::string> make_command(const UplinkPlan& plan, const JailAddresse
   else
     words.emplace_back("--ipv4-only");
   // As root it would become nobody, who must not enter root's namespaces. It leaves root's for them.
-  if (::geteuid() == 0) words.insert(words.end(), {"--runas", "0"});
+  if (user.uid == 0) words.insert(words.end(), {"--runas", "0"});
   return words;
 }
 
-[[noreturn]] void run_pasta(char* const* argv, int userns, int netns, int words, pid_t parent) {
+[[noreturn]] void run_pasta(char* const* argv, int userns, int netns, int words, pid_t parent,
+                            const Owner& user) {
   const auto die = [](const char* what) {
     ::dprintf(2, "cannot %s: %s\n", what, ::strerrordesc_np(errno));
     ::_exit(125);
   };
   ::dup2(words, 2);
+  // Not by the C library, whose calls speak to all threads: we share its memory.
+  if (::geteuid() == 0 && (::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0 ||
+                           ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
+                           ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0))
+    die("become pasta's user");
   // Killed by the kernel when nobody reads its standard error any more: when we end, or drop Pasta. A
   // parent-death signal alone would not do, for it is lost where execve(2) changes to an AppArmor profile;
   // nor a kill(2), which that profile allows to few.
@@ -119,11 +129,12 @@ Error make_pasta_error(std::string what, const Fd& words) {
 
 }  // namespace
 
-Result<Pasta> Pasta::start(const Fd& router, const UplinkPlan& plan, const JailAddresses& addresses) {
+Result<Pasta> Pasta::start(const Fd& router, const UplinkPlan& plan, const JailAddresses& addresses,
+                           const Owner& user) {
   NJ_TRY(check_pasta());
   const Fd userns(::ioctl(router.get(), NS_GET_USERNS));
   if (!userns) return fail_errno("cannot open the user namespace of the router");
-  std::vector<std::string> words = make_command(plan, addresses);
+  std::vector<std::string> words = make_command(plan, addresses, user);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -139,7 +150,7 @@ Result<Pasta> Pasta::start(const Fd& router, const UplinkPlan& plan, const JailA
   ::sigprocmask(SIG_SETMASK, &all, &before);
   // As posix_spawn(3): our memory is its until it executes, so that no page of ours is copied.
   const pid_t pid = ::vfork();
-  if (pid == 0) run_pasta(argv.data(), userns.get(), router.get(), theirs.get(), parent);
+  if (pid == 0) run_pasta(argv.data(), userns.get(), router.get(), theirs.get(), parent, user);
   const int code = errno;
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   errno = code;

@@ -18,7 +18,9 @@ namespace netjail {
 class Pasta {
  public:
   // Starts it and returns at once. `router`: its network namespace.
-  static Result<Pasta> start(const Fd& router, const UplinkPlan& plan, const JailAddresses& addresses);
+  // `user`: whose process it shall be, when root calls; he owns the router's user namespace.
+  static Result<Pasta> start(const Fd& router, const UplinkPlan& plan, const JailAddresses& addresses,
+                             const Owner& user);
   Pasta(Pasta&& other) noexcept;
   Pasta& operator=(Pasta&&) = delete;
   ~Pasta();  // ends it

@@ -166,6 +166,7 @@ Result<HostFacts> probe_host(const std::vector<Ip>& destinations) {
   read_resolv_conf(facts);
   if (const auto text = read_file("/etc/nsswitch.conf", 1u << 20)) facts.nsswitch = *text;
   facts.nscd_socket = exists("/run/nscd/socket");
+  facts.fuse_device = exists("/dev/fuse");
   struct stat cgroup {};
   struct stat sys {};
   facts.cgroup_mount =

@@ -16,6 +16,7 @@
 #include <span>
 
 #include "child_init.h"
+#include "netjail/base/format.h"
 #include "surroundings.h"
 
 namespace netjail {
@@ -78,9 +79,10 @@ Child::Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<Sh
       shared_(std::move(shared)) {}
 Child::Child(Child&&) noexcept = default;
 
-Child::Mode Child::default_mode() { return ::geteuid() == 0 ? Mode::privileged : Mode::rootless; }
+Result<Child> Child::spawn() { return spawn(nullptr); }
+Result<Child> Child::spawn_as(const Owner& owner) { return spawn(&owner); }
 
-Result<Child> Child::spawn(Mode mode) {
+Result<Child> Child::spawn(const Owner* owner) {
   NJ_TRY_AS(auto shared, SharedSpec::map());
   int pair[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
@@ -92,10 +94,25 @@ Result<Child> Child::spawn(Mode mode) {
   const Fd their_start(pair[0]);
   Fd our_start(pair[1]);
 
-  const bool rootless = mode == Mode::rootless;
-  init::Start start{theirs.get(),       their_start.get(), shared->spec(),
-                    shared->init_pid(), ::getpid(),        rootless,
-                    ::geteuid(),        ::getegid(),       {}};
+  const bool rootless = owner != nullptr || ::geteuid() != 0;
+  init::Start start{theirs.get(),
+                    their_start.get(),
+                    shared->spec(),
+                    shared->init_pid(),
+                    ::getpid(),
+                    rootless,
+                    ::geteuid(),
+                    ::getegid(),
+                    nullptr,
+                    0,
+                    {}};
+  static constexpr gid_t kNone = 0;
+  if (owner != nullptr) {
+    start.uid = owner->uid;
+    start.gid = owner->gid;
+    start.groups = owner->groups.empty() ? &kNone : owner->groups.data();
+    start.group_count = owner->groups.size();
+  }
   // init must not run a handler of ours, nor die of a signal before it ignores them.
   sigset_t all;
   sigfillset(&all);
@@ -116,8 +133,10 @@ Result<Child> Child::spawn(Mode mode) {
     return fail_errno("cannot make a pid namespace for the jail", hint);
   }
   shared->keep_private();
-  return Child(rootless ? -1 : pid, rootless ? pid : -1, std::move(ours), std::move(our_start),
-               std::move(shared));
+  Child child(rootless ? -1 : pid, rootless ? pid : -1, std::move(ours), std::move(our_start),
+              std::move(shared));
+  if (owner != nullptr) child.owner_ = *owner;
+  return child;
 }
 
 Child::~Child() {
@@ -148,10 +167,31 @@ void Child::reap() {
   reaped_ = true;
 }
 
+// One id each: who is mapped is who he was.
+Status Child::map_ids() const {
+  if (!owner_) return fail("the jail's first process asks for a map that it should write itself");
+  const std::string folder = "/proc/" + std::to_string(launcher_);
+  const auto map = [](auto id) { return fmt::format("{} {} 1", id, id); };
+  for (const auto& [file, text] : {std::pair{"/setgroups", std::string("deny")},
+                                   {"/gid_map", map(owner_->gid)},
+                                   {"/uid_map", map(owner_->uid)}}) {
+    const Fd fd(::open((folder + file).c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd) return fail_errno("cannot map the ids of the jail's user namespace");
+    NJ_TRY(write_all(fd.get(), text));
+  }
+  if (::send(start_.get(), "m", 1, MSG_NOSIGNAL) < 0 && errno != EPIPE)
+    return fail_errno("cannot answer the jail's first process");
+  return {};
+}
+
 // How many came.
 Result<std::size_t> Child::receive_sockets(std::span<Fd> received) {
   std::size_t count = 0;
-  NJ_TRY_AS(const Message message, receive_set_up(control_.get(), received, count));
+  NJ_TRY_AS(Message message, receive_set_up(control_.get(), received, count));
+  if (message.kind == init::kMapMessage) {
+    NJ_TRY(map_ids());
+    NJ_TRY_AS(message, receive_set_up(control_.get(), received, count));
+  }
   if (const auto event = to_event(message)) return std::unexpected(describe_failure(*event));
   if (count != static_cast<std::size_t>(message.value))
     return fail("the jail's sockets did not arrive whole", "is RLIMIT_NOFILE very low? see ulimit -n");

@@ -43,9 +43,11 @@ struct Start {
   const Spec* spec;  // valid once kSpecMessage has come
   pid_t* init_pid;   // the kernel writes it when the launcher clones init
   pid_t supervisor;
-  bool rootless;  // with uid and gid, those of the caller
+  bool rootless;  // with uid and gid, those of the caller or of the owner
   uid_t uid;
   gid_t gid;
+  const gid_t* groups;  // of the owner, for whom root acts; null: the caller acts for himself
+  std::size_t group_count;
   sigset_t signal_mask;  // of the caller, restored for the program
 };
 
@@ -56,7 +58,9 @@ struct Message {
 inline constexpr std::int32_t kSocketsMessage = 100;
 inline constexpr std::int32_t kSpecMessage = 101;
 inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
-inline constexpr std::size_t kMostSockets = 6;       // of one message
+// From the launcher in its new user namespace: map its ids. The answer is a byte in `start`.
+inline constexpr std::int32_t kMapMessage = 103;
+inline constexpr std::size_t kMostSockets = 6;  // of one message
 
 [[noreturn]] void run(const Start& start);
 

@@ -171,6 +171,7 @@ bool mount_step(const Mount& step, int proc, int router_netns) {
     case MountStep::Kind::read_only: return mount_read_only(step.target);
     case MountStep::Kind::cgroup: return mount_cgroup();
     case MountStep::Kind::pin: return mount_pin(router_netns);
+    case MountStep::Kind::null: return bind("/dev/null", step.target);
   }
   errno = EINVAL;
   return false;

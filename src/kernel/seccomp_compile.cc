@@ -13,6 +13,7 @@
 #include "seccomp_compile.h"
 
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -134,6 +135,11 @@ void add_namespaces(Rules& rules, bool user_namespaces) {
   rules.refuse(SCMP_SYS(clone3), ENOSYS);
   rules.refuse(SCMP_SYS(setns), EPERM);
   if (user_namespaces) return;
+  // One of the program's own would win over the supervisor's; the kernel refuses it, but only while that one
+  // lives.
+  rules.refuse(SCMP_SYS(seccomp), EBUSY,
+               {argument(0, kInt, SECCOMP_SET_MODE_FILTER),
+                argument(1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER)});
   for (const std::uint64_t flag : kNewNamespaces) {
     rules.hand_over(SCMP_SYS(unshare), {argument(0, flag, flag)});
     // CLONE_NEWTIME lies among the bits of clone's exit signal: clone cannot ask for it.

@@ -53,6 +53,9 @@ std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std:
     mounts.push_back(MountEmpty{"/run/netjail"});
     for (const KernelMount& mount : host.kernel_mounts)
       mounts.push_back(mount.devices ? Mount(MountEmpty{mount.target}) : Mount(MountReadOnly{mount.target}));
+  } else if (host.fuse_device) {
+    // A process that serves its own file system in a user namespace, and waits for itself, cannot be killed.
+    mounts.push_back(MountNull{"/dev/fuse"});
   }
   mounts.push_back(MountSysfs{});
   if (host.cgroup_mount) mounts.push_back(MountCgroup{});

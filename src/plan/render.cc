@@ -33,6 +33,7 @@ Json mount_json(const Mount& mount) {
     Json operator()(const MountEmpty& m) { return {{"kind", "empty"}, {"target", m.target}}; }
     Json operator()(const MountReadOnly& m) { return {{"kind", "read-only"}, {"target", m.target}}; }
     Json operator()(const MountCgroup&) { return {{"kind", "cgroup"}, {"target", "/sys/fs/cgroup"}}; }
+    Json operator()(const MountNull& m) { return {{"kind", "null"}, {"target", m.target}}; }
   };
   return std::visit(Visitor{}, mount);
 }

@@ -58,7 +58,12 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
       out += fmt::format("netjail: {} looked up\n", plural(outcome.names_asked, "name", "names"));
     if (refused == 0 && outcome.refused_namespaces.empty()) out += "netjail: nothing was refused\n";
   }
-  for (const RefusedNamespace& one : outcome.refused_namespaces) out += render_refused_namespace(plan, one);
+  constexpr std::size_t kMostPrograms = 3;  // they choose their names, and can have many
+  const auto& spaces = outcome.refused_namespaces;
+  for (std::size_t i = 0; i < std::min(spaces.size(), kMostPrograms); ++i)
+    out += render_refused_namespace(plan, spaces[i]);
+  if (spaces.size() > kMostPrograms)
+    out += fmt::format("netjail: ... and to {} more programs\n", spaces.size() - kMostPrograms);
   if (refused == 0) return out;
 
   out += fmt::format("netjail: profile {} refused {}:\n", plan.name, plural(refused, "attempt", "attempts"));

@@ -92,6 +92,21 @@ TEST_CASE("user 0 inside gets no user namespace, and is told") {
   CHECK_MESSAGE(has(outcome.err, "there is none for user 0 inside"), outcome.describe());
 }
 
+// A process that serves a file system to itself cannot be killed while it waits: the jail would not end.
+TEST_CASE("there is no /dev/fuse") {
+  if (!needs_root()) return;
+  const std::string preparation =
+      "mount -t tmpfs none /mnt; mknod -m 666 /mnt/fuse c 10 229; mount --bind /mnt/fuse "
+      "/dev/fuse";
+  const Words show{"stat", "-c", "%t:%T", "/dev/fuse"};
+  const Outcome outside = world().run(after(preparation, show));
+  REQUIRE_MESSAGE(outside.out == "a:e5\n", outside.describe());
+  Words words{kNetjail, "run", "--profile", "browser", "--user", kUser, "--"};
+  words.insert(words.end(), show.begin(), show.end());
+  const Outcome inside = world().run(after(preparation, words));
+  CHECK_MESSAGE(inside.out == "1:3\n", inside.describe());
+}
+
 // All capabilities in a user namespace of one's own: what each attempt would need is one in another.
 TEST_CASE("a user namespace inside leads nowhere") {
   if (!needs_root()) return;

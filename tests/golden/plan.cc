@@ -43,6 +43,7 @@ Plan plan(bool privileged) {
   host.resolv_conf_target = "/etc/resolv.conf";
   host.nsswitch = "passwd: files\nhosts: files mdns4_minimal dns\n";
   host.cgroup_mount = true;
+  host.fuse_device = true;
   Caller caller;
   caller.command = {"curl", "https://example.org/"};
   caller.cwd = "/home/user";

@@ -57,7 +57,7 @@ std::optional<std::uint32_t> emulate(const Program& program, const seccomp_data&
 }
 
 struct Calls {
-  int socket, socketpair, clone, clone3, unshare, setns, ioctl, setrlimit, prlimit64;
+  int socket, socketpair, clone, clone3, unshare, setns, ioctl, setrlimit, prlimit64, seccomp;
   std::vector<int> always_enosys, always_eperm, allowed;
 };
 // From the kernel's tables, not from the headers: those have one architecture's.
@@ -72,6 +72,7 @@ const std::map<Architecture, Calls> kCalls{
       16,
       160,
       302,
+      317,
       {435, 425, 426, 427},                      // clone3, io_uring_*
       {308, 304, 248, 249, 250, 438,             // setns, open_by_handle_at, keys, pidfd_getfd
        321, 298, 323, 246, 320, 175, 313, 176},  // bpf, perf_event_open, userfaultfd, kexec_*, *_module
@@ -87,6 +88,7 @@ const std::map<Architecture, Calls> kCalls{
       29,
       164,
       261,
+      277,
       {435, 425, 426, 427},
       {268, 265, 217, 218, 219, 438, 280, 241, 282, 104, 294, 105, 273, 106},
       {63, 64, 172, 221, 163, 117, 264, 271}}}};
@@ -131,6 +133,11 @@ int expected(const std::set<std::uint32_t>& families, bool user_namespaces, cons
   const int new_namespace = user_namespaces ? 0 : kHandedOver;
   if (nr == calls.clone) return (args[0] & kNewAnything) != 0 ? new_namespace : 0;
   if (nr == calls.unshare) return (args[0] & (kNewAnything | 0x80)) != 0 ? new_namespace : 0;
+  if (nr == calls.seccomp)
+    return !user_namespaces && low(0) == SECCOMP_SET_MODE_FILTER &&
+                   (low(1) & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0
+               ? EBUSY
+               : 0;
   if (nr == calls.ioctl) return low(1) == 0x5412 || low(1) == 0x541c ? EPERM : 0;
   if (nr == calls.setrlimit) return low(0) == 4 ? kPretended : 0;
   if (nr == calls.prlimit64) return low(1) != 4 || args[2] == 0 ? 0 : args[3] == 0 ? kPretended : EPERM;
@@ -292,7 +299,7 @@ TEST_CASE("random policies and calls get what the oracle says") {
       CHECK(program.size() <= BPF_MAXINSNS);
       const Calls& calls = kCalls.at(architecture);
       const std::array special{calls.socket, calls.socketpair, calls.clone,     calls.unshare,
-                               calls.ioctl,  calls.setrlimit,  calls.prlimit64, calls.socket};
+                               calls.ioctl,  calls.setrlimit,  calls.prlimit64, calls.seccomp};
       for (int i = 0; i < 4000; ++i) {
         const int nr = chance.below(4) == 0 ? static_cast<int>(chance.below(600))
                                             : special.at(chance.below(special.size()));

@@ -246,6 +246,13 @@ TEST_CASE("namespaces") {
       check_refused({"clone", clone, ENOSYS, true});
     }
   }
+  // With it the program would answer itself once the supervisor is dead.
+  check_refused(
+      {"a listener of its own",
+       [] { return call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, nullptr); },
+       EBUSY});
+  check_untouched("a filter of its own",
+                  [] { return call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, nullptr); });
   check_untouched("unshare of files", [] { return call(SYS_unshare, CLONE_FILES | CLONE_FS); });
   check_untouched("threads, processes", [] {
     int reached = 0;

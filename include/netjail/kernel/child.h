@@ -36,9 +36,9 @@
 namespace netjail {
 
 struct MountStep {
-  enum class Kind : std::uint8_t { proc, sysfs, devices, file, empty, read_only, cgroup, pin };
+  enum class Kind : std::uint8_t { proc, sysfs, devices, file, empty, read_only, cgroup, pin, null };
   Kind kind = Kind::proc;
-  std::string target;  // file, empty, read_only
+  std::string target;  // file, empty, read_only, null
   std::string text;    // file: its contents; devices: path of the caller's terminal, may be empty
 };
 
@@ -85,14 +85,21 @@ struct ChildEvent {
 
 class SharedSpec;
 
+// A user for whom root acts.
+struct Owner {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
+};
+
 class Child {
  public:
-  // `rootless`: in user namespaces of the caller's effective user; what everybody but root needs.
-  enum class Mode : std::uint8_t { privileged, rootless };
-  static Mode default_mode();
-  // Forks init and returns at once. To be called while the process is single-threaded, small, and has no
-  // descriptors of its own that must not be inherited unseen.
-  static Result<Child> spawn(Mode mode = default_mode());
+  // Forks init and returns at once; without root in user namespaces. To be called while the process is
+  // single-threaded, small, and has no descriptors of its own that must not be inherited unseen.
+  static Result<Child> spawn();
+  // As if he had called. Needs: root, who stays root: the launcher becomes him, and is never dumpable, so
+  // that none of his processes gets at what it inherits.
+  static Result<Child> spawn_as(const Owner& owner);
   Child(Child&&) noexcept;
   Child& operator=(Child&&) = delete;
   ~Child();  // kills init, and with it the pid namespace, and reaps it
@@ -116,6 +123,8 @@ class Child {
 
  private:
   Child(pid_t pid, pid_t launcher, Fd control, Fd start, std::unique_ptr<SharedSpec> shared);
+  static Result<Child> spawn(const Owner* owner);
+  Status map_ids() const;
   Result<std::size_t> receive_sockets(std::span<Fd> received);
   void dismiss_launcher();
   pid_t pid_;       // of init; -1: the launcher has not made it yet
@@ -127,6 +136,7 @@ class Child {
   std::vector<MountStep> mounts_;
   std::string command_;
   std::string cwd_;
+  std::optional<Owner> owner_;  // whose ids we map
   bool listens_ = false;
   bool reaped_ = false;
 };

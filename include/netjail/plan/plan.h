@@ -60,6 +60,7 @@ struct HostFacts {
   std::string resolv_conf_target;          // where /etc/resolv.conf really is; empty: none
   std::string nsswitch;                    // text of /etc/nsswitch.conf; empty: none
   bool nscd_socket = false;                // /run/nscd exists
+  bool fuse_device = false;                // /dev/fuse exists
   bool cgroup_mount = false;               // /sys/fs/cgroup is mounted
   std::vector<KernelMount> kernel_mounts;  // root inside could write there
   bool operator==(const HostFacts&) const = default;
@@ -137,8 +138,12 @@ struct MountReadOnly {
 struct MountCgroup {
   bool operator==(const MountCgroup&) const = default;
 };  // the host's /sys/fs/cgroup, read-only
-using Mount =
-    std::variant<MountProc, MountSysfs, MountDevices, MountFile, MountEmpty, MountReadOnly, MountCgroup>;
+struct MountNull {
+  std::string target;
+  bool operator==(const MountNull&) const = default;
+};  // covered by /dev/null
+using Mount = std::variant<MountProc, MountSysfs, MountDevices, MountFile, MountEmpty, MountReadOnly,
+                           MountCgroup, MountNull>;
 
 struct ChildPlan {
   std::vector<std::string> command;
