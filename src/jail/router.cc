@@ -196,10 +196,12 @@ Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optio
   }
   if (plan.kind == UplinkPlan::Kind::pasta)
     NJ_TRY(keep_order({jail_route, kEth0}, {router.route, std::string(kJailInterface)}));
-  NJ_TRY(configure_router(router.route, addresses, host.has_value()));
+  // First the jail: what the kernel makes of its IPv6 address later (wait_addresses()) it makes beside the
+  // rest.
   NJ_TRY(configure_jail(jail_route, addresses));
-  NJ_TRY(
-      wait_operational(router.route, host ? std::vector{kJailIndex, kUplinkIndex} : std::vector{kJailIndex}));
+  NJ_TRY(configure_router(router.route, addresses, host.has_value()));
+  NJ_TRY(wait_operational(jail_route, {kEth0Index}));
+  if (host) NJ_TRY(wait_operational(router.route, {kUplinkIndex}));
   return addresses;
 }
 
