@@ -200,8 +200,9 @@ Result<JailAddresses> open_links(Router& router, Netlink& jail_route, std::optio
   // rest.
   NJ_TRY(configure_jail(jail_route, addresses));
   NJ_TRY(configure_router(router.route, addresses, host.has_value()));
+  // Of each pair the end that was opened first.
   NJ_TRY(wait_operational(jail_route, {kEth0Index}));
-  if (host) NJ_TRY(wait_operational(router.route, {kUplinkIndex}));
+  if (host) NJ_TRY(wait_operational(host->route, {host->link.index}));
   return addresses;
 }
 
