@@ -18,3 +18,9 @@ function(netjail_module name)
   list(JOIN arg_DEPENDS " " edge)
   set_property(GLOBAL APPEND_STRING PROPERTY NETJAIL_EDGES "${name}: ${edge}\n")
 endfunction()
+
+# netjail_prefer_archive(VARIABLE NAME): the library's archive where the distribution has it: loading all of them at start-up
+# costs more than the whole network set-up (DESIGN.md section 7).
+function(netjail_prefer_archive variable name)
+  find_library(${variable} NAMES lib${name}.a ${name} REQUIRED)
+endfunction()

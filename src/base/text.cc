@@ -108,6 +108,12 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string quote_word(std::string_view word) {
+  constexpr std::size_t kMaxWord = 80;
+  if (word.size() <= kMaxWord) return '\'' + std::string(word) + '\'';
+  return '\'' + std::string(word.substr(0, kMaxWord)) + "...'";
+}
+
 std::string shell_quote(std::string_view text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||

@@ -39,12 +39,6 @@ std::string take_cell(std::string_view& text) {
 
 }  // namespace
 
-std::string quote_word(std::string_view word) {
-  constexpr std::size_t kMaxWord = 80;
-  if (word.size() <= kMaxWord) return '\'' + std::string(word) + '\'';
-  return '\'' + std::string(word.substr(0, kMaxWord)) + "...'";
-}
-
 std::uint32_t count_columns(std::string_view text) {
   return static_cast<std::uint32_t>(
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));

@@ -26,9 +26,6 @@ struct Mistake {
   std::string suggestion = {};
 };
 
-// The word in single quotes, cut when it is long: messages stay short whatever a file holds.
-std::string quote_word(std::string_view word);
-
 // More than this nobody reads; a file of 16 MiB must not become gigabytes of diagnostics.
 inline constexpr std::size_t kMaxDiagnostics = 100;
 

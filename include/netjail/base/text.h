@@ -24,6 +24,8 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
 // `text` with every octet outside printable ASCII as \\xNN: safe for a terminal, whatever a stranger put into
 // it.
 std::string printable(std::string_view text);
+// The word in single quotes, cut when it is long: messages stay short whatever a file holds.
+std::string quote_word(std::string_view word);
 // As one word of a POSIX shell: bare when it needs no quotes, else in single quotes.
 std::string shell_quote(std::string_view text);
 
