@@ -6,13 +6,6 @@
 namespace netjail::dns {
 namespace {
 
-// Header octets 2 and 3.
-constexpr std::uint8_t kResponse = 0x80, kOpcode = 0x78, kTruncated = 0x02, kRecursionDesired = 0x01;
-constexpr std::uint8_t kRecursionAvailable = 0x80, kCheckingDisabled = 0x10, kRcode = 0x0f;
-
-constexpr std::uint16_t kTypeOpt = 41, kTypeTsig = 250, kTypeIxfr = 251, kTypeAxfr = 252;
-constexpr std::size_t kMaxName = 255, kQuestionCount = 4, kRecordCounts = 6, kRecordFixed = 10;
-constexpr std::uint8_t kPointer = 0xc0;
 constexpr std::size_t kMaxPointerChain = 16;
 constexpr std::size_t kMaxPointerWork = 16384;           // records times the longest chain
 constexpr std::size_t kMaxListMemory = 4 * 1024 * 1024;  // what ldns may allocate for the strings of lists
@@ -21,38 +14,6 @@ constexpr std::size_t kMaxListMemory = 4 * 1024 * 1024;  // what ldns may alloca
 constexpr std::array<std::uint8_t, 25> kCanary{19,  'u', 's', 'e', '-', 'a', 'p', 'p', 'l',
                                                'i', 'c', 'a', 't', 'i', 'o', 'n', '-', 'd',
                                                'n', 's', 3,   'n', 'e', 't', 0};
-
-std::uint16_t number_at(Octets message, std::size_t offset) {
-  return static_cast<std::uint16_t>(message[offset] << 8 | message[offset + 1]);
-}
-
-void put_number(std::span<std::uint8_t> message, std::size_t offset, std::uint16_t value) {
-  message[offset] = static_cast<std::uint8_t>(value >> 8);
-  message[offset + 1] = static_cast<std::uint8_t>(value & 0xff);
-}
-
-std::uint8_t lower_octet(std::uint8_t octet) {
-  return octet >= 'A' && octet <= 'Z' ? static_cast<std::uint8_t>(octet + ('a' - 'A')) : octet;
-}
-
-// The offset behind a name that stands at `offset`. A pointer ends it, where one may be; it must point back.
-std::optional<std::size_t> skip_name(Octets message, std::size_t offset, bool pointers) {
-  const std::size_t start = offset;
-  while (offset < message.size()) {
-    const std::uint8_t length = message[offset];
-    if (length == 0) return offset + 1;
-    if (length >= kPointer) {
-      if (!pointers || offset + 2 > message.size()) return std::nullopt;
-      const std::size_t target = number_at(message, offset) & 0x3fffU;
-      if (target < kHeader || target >= offset) return std::nullopt;
-      return offset + 2;
-    }
-    if (length >= 0x40) return std::nullopt;  // extended labels: never in use
-    offset += 1U + length;
-    if (offset - start > kMaxName - 1) return std::nullopt;
-  }
-  return std::nullopt;
-}
 
 std::optional<Question> read_question(Octets message) {
   if (number_at(message, kQuestionCount) != 1) return std::nullopt;
@@ -64,7 +25,7 @@ std::optional<Question> read_question(Octets message) {
 std::size_t record_count(Octets message) {
   std::size_t records = 0;
   for (std::size_t section = 0; section < 3; ++section)
-    records += number_at(message, kRecordCounts + 2 * section);
+    records += number_at(message, kAnswerCount + 2 * section);
   return records;
 }
 
@@ -200,27 +161,13 @@ std::span<std::uint8_t> truncate(std::span<std::uint8_t> answer, const Question&
                                  std::size_t limit) {
   if (answer.size() <= limit) return answer;
   answer[2] |= kTruncated;
-  std::fill_n(answer.begin() + kRecordCounts, kHeader - kRecordCounts, std::uint8_t{0});
+  std::fill_n(answer.begin() + kAnswerCount, kHeader - kAnswerCount, std::uint8_t{0});
   return answer.first(question.end);
 }
 
 std::string printable_name(Octets query) {
-  std::string text;
-  for (std::size_t at = kHeader; at < query.size() && query[at] != 0;) {
-    const std::size_t end = std::min<std::size_t>(query.size(), at + 1U + query[at]);
-    if (!text.empty()) text += '.';
-    while (++at < end) {
-      const std::uint8_t octet = lower_octet(query[at]);
-      if (octet <= ' ' || octet >= 0x7f) {
-        text += '\\';
-        for (const int place : {100, 10, 1}) text += static_cast<char>('0' + octet / place % 10);
-      } else {
-        if (octet == '.' || octet == '\\') text += '\\';
-        text += static_cast<char>(octet);
-      }
-    }
-  }
-  return text.empty() ? "." : text;
+  const auto read = read_name(query, kHeader, false);
+  return read ? to_string(read->name) : ".";
 }
 
 }  // namespace netjail::dns

@@ -7,8 +7,8 @@
 // handles badly: it leaks a second TSIG record, and follows chains of thousands of compression pointers for
 // every name.
 //
-// Messages are passed on as they came, apart from the id and the case of the question's name; nothing is
-// re-encoded.
+// The messages of this file are passed on as they came, apart from the id and the case of the question's
+// name. Where rules name names, dns_question.h and dns_answer.h make both anew.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,10 @@
 #include <string>
 #include <vector>
 
+#include "dns_wire.h"
+
 namespace netjail::dns {
 
-using Octets = std::span<const std::uint8_t>;
-
-inline constexpr std::size_t kHeader = 12;
 inline constexpr std::size_t kMaxQuery =
     4096;  // no real question comes near; bounds what a client can make us hold
 inline constexpr std::size_t kMaxMessage = 65535;

@@ -37,6 +37,13 @@ Ip make_ip(Family family, std::span<const std::uint8_t> octets);
 std::optional<Ip> next(const Ip& ip);
 std::optional<Ip> previous(const Ip& ip);
 
+// The IPv4 address that a host, translator or tunnel takes out of this IPv6 address: mapped, compatible,
+// NAT64, 6to4, Teredo. A filter of single addresses (an address that is denied, an answer of DNS) has to
+// judge it too; local_addresses() holds the local ones already, in these forms or with the whole of the form.
+// In 64:ff9b:1::/48 an operator may choose another place for it (RFC 6052 section 2.2): that form is local as
+// a whole, what is returned is the most usual reading.
+std::optional<Ip> embedded_ipv4(const Ip& ip);
+
 struct Prefix {
   Ip base;                  // host bits are zero
   std::uint8_t length = 0;  // bits
