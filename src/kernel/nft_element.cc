@@ -48,6 +48,7 @@ std::uint32_t key_size(nft::KeyType key) {
 }
 
 void for_each_element(const nft::Set& set, const std::function<void(const Element&)>& take) {
+  if (set.learns != 0) return;
   const std::size_t size = key_size(set.key);
   bool is_first = true;
   if (set.key == nft::KeyType::inet_service) {

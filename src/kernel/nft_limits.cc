@@ -62,7 +62,11 @@ Status check_limits(const nft::Ruleset& ruleset) {
   };
   NJ_TRY(check_name("table", ruleset.table));
   for (const nft::CounterObject& counter : ruleset.counters) NJ_TRY(check_name("counter", counter.name));
-  for (const nft::Set& set : ruleset.sets) NJ_TRY(check_name("set", set.name));
+  for (const nft::Set& set : ruleset.sets) {
+    NJ_TRY(check_name("set", set.name));
+    if (set.learns != 0 && set.key == nft::KeyType::inet_service)
+      return fail(fmt::format("set {} of table {}: ports are not learned", set.name, ruleset.table));
+  }
   for (const nft::Chain& chain : ruleset.chains) {
     NJ_TRY(check_name("chain", chain.name));
     for (std::size_t i = 0; i < chain.rules.size(); ++i)

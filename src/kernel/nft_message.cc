@@ -52,15 +52,6 @@ void add_message(MessageBuffer& out, int message, std::uint16_t flags, const Bui
 // nft(8) lists a set's keys in the byte order that this says.
 constexpr std::uint32_t kBigEndianKeys = 2;  // BYTEORDER_BIG_ENDIAN
 
-std::uint32_t data_type(nft::KeyType key) {  // enum datatypes of nft(8)
-  switch (key) {
-    case nft::KeyType::ipv4_addr: return 7;
-    case nft::KeyType::ipv6_addr: return 8;
-    case nft::KeyType::inet_service: return 13;
-  }
-  return 0;
-}
-
 Owned<nftnl_udata_buf, nftnl_udata_buf_free> user_data() {
   return Owned<nftnl_udata_buf, nftnl_udata_buf_free>(nftnl_udata_buf_alloc(256));
 }
@@ -70,6 +61,18 @@ Owned<nftnl_udata_buf, nftnl_udata_buf_free> user_data() {
 std::uint16_t nft_type(int message) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
 }
+
+std::uint32_t data_type(nft::KeyType key) {  // enum datatypes of nft(8)
+  switch (key) {
+    case nft::KeyType::ipv4_addr: return 7;
+    case nft::KeyType::ipv6_addr: return 8;
+    case nft::KeyType::inet_service: return 13;
+  }
+  return 0;
+}
+
+// Not NFT_SET_EVAL ("dynamic"): no rule adds an element.
+std::uint32_t set_flags(const nft::Set& set) { return set.learns != 0 ? NFT_SET_TIMEOUT : NFT_SET_INTERVAL; }
 
 void begin_nft(MessageBuffer& out, int message, std::uint16_t flags) {
   const nfgenmsg header{.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0, .res_id = 0};
@@ -115,7 +118,8 @@ void put_set(MessageBuffer& out, const std::string& table, const nft::Set& set, 
   const Owned<nftnl_set, nftnl_set_free> object(nftnl_set_alloc());
   nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table.c_str());
   nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set.name.c_str());
-  nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, NFT_SET_INTERVAL);
+  nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, set_flags(set));
+  if (set.learns != 0) nftnl_set_set_u32(object.get(), NFTNL_SET_DESC_SIZE, set.learns);
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, data_type(set.key));
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, key_size(set.key));
   nftnl_set_set_u32(object.get(), NFTNL_SET_ID, id);

@@ -29,7 +29,7 @@ Status check_limits(const nft::Ruleset& ruleset);
 void put_table(MessageBuffer& out, const std::string& table, std::uint16_t flags);
 void put_counter(MessageBuffer& out, const std::string& table, const nft::CounterObject& counter);
 void put_set(MessageBuffer& out, const std::string& table, const nft::Set& set, std::uint32_t id);
-// One or more messages; none for an empty set.
+// One or more messages; none for an empty set and for one that learns.
 void put_elements(MessageBuffer& out, const std::string& table, const nft::Set& set);
 void put_chain(MessageBuffer& out, const std::string& table, const nft::Chain& chain);
 // `place`: NLM_F_APPEND, or 0 for the first place of the chain.
@@ -37,12 +37,15 @@ void put_rule(MessageBuffer& out, const std::string& table, const std::string& c
               std::uint16_t place = NLM_F_APPEND);
 
 std::uint32_t key_size(nft::KeyType key);
+std::uint32_t data_type(nft::KeyType key);
+std::uint32_t set_flags(const nft::Set& set);
 // The element as the kernel keeps it: where an interval begins, or (`end`) the first key behind one.
 struct Element {
   Octets key;
   bool end = false;
   bool open = false;  // the interval reaches the end of the key space: it has no end element
 };
+// None of a set that learns.
 void for_each_element(const nft::Set& set, const std::function<void(const Element&)>& take);
 void put_element(MessageBuffer& out, const Element& element);
 

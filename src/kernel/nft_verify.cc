@@ -86,7 +86,7 @@ class Verification {
     begin_nft(requests, NFT_MSG_GETSET, NLM_F_DUMP);
     requests.put_string(NFTA_SET_TABLE, ruleset_.table);
     for (std::size_t i = 0; i < sets_.size(); ++i) {
-      if (sets_[i].sampled) continue;
+      if (sets_[i].sampled || ruleset_.sets[i].learns != 0) continue;
       begin_nft(requests, NFT_MSG_GETSETELEM, NLM_F_DUMP);
       requests.put_string(NFTA_SET_ELEM_LIST_TABLE, ruleset_.table);
       requests.put_string(NFTA_SET_ELEM_LIST_SET, ruleset_.sets[i].name);
@@ -180,9 +180,19 @@ class Verification {
     const std::size_t i = index_of(ruleset_.sets, name);
     if (i == sets_.size()) return differs(fmt::format("it has a set {} more", name));
     sets_[i].found = true;
-    if (big_endian<std::uint32_t>(part(attributes, NFTA_SET_KEY_LEN)) != key_size(ruleset_.sets[i].key) ||
-        big_endian<std::uint32_t>(part(attributes, NFTA_SET_FLAGS)) != NFT_SET_INTERVAL)
+    const nft::Set& set = ruleset_.sets[i];
+    const auto number = [attributes](std::uint16_t type) {
+      return big_endian<std::uint32_t>(part(attributes, type));
+    };
+    if (number(NFTA_SET_KEY_LEN) != key_size(set.key) || number(NFTA_SET_KEY_TYPE) != data_type(set.key) ||
+        number(NFTA_SET_FLAGS) != set_flags(set))
       differs(fmt::format("set {} has another type", name));
+    // What it has learned comes and goes; how it does so stays.
+    const auto size = big_endian<std::uint32_t>(part(part(attributes, NFTA_SET_DESC), NFTA_SET_DESC_SIZE));
+    if (size != set.learns)
+      differs(fmt::format("set {} takes {} elements instead of {}", name, size, set.learns));
+    if (find_attribute(attributes, NFTA_SET_TIMEOUT))
+      differs(fmt::format("set {} has a time-out for all its elements", name));
     // In intervals: the kernel halves the number of its elements, the marks at both ends of the key space
     // included.
     if (const auto count = find_attribute(attributes, kSetCount); count && sets_[i].sampled) {

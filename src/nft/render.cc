@@ -122,6 +122,10 @@ void render_set(const Set& set, std::string& out) {
   constexpr std::array<std::string_view, 3> kTypes{"ipv4_addr", "ipv6_addr", "inet_service"};
   out += "\tset " + set.name + " {\n\t\ttype ";
   out += kTypes.at(static_cast<std::size_t>(set.key));
+  if (set.learns != 0) {
+    out += "\n\t\tsize " + std::to_string(set.learns) + "\n\t\tflags timeout\n\t}\n";
+    return;
+  }
   out += "\n\t\tflags interval\n";
   std::string_view separator = "\t\telements = {\n";
   const auto add = [&](const std::string& element) {

@@ -27,6 +27,9 @@ Set set_v6(std::string name, std::vector<AddressRange> ranges) {
 Set set_ports(std::string name, std::vector<PortInterval> ports) {
   return {.name = std::move(name), .key = KeyType::inet_service, .ports = std::move(ports)};
 }
+Set set_learned(std::string name, KeyType key, std::uint32_t size) {
+  return {.name = std::move(name), .key = key, .addresses = {}, .ports = {}, .learns = size};
+}
 
 std::vector<Set> every_set() {
   return {
@@ -41,6 +44,8 @@ std::vector<Set> every_set() {
       set_ports("ports_mixed", {{80, 80}, {443, 443}, {8000, 8100}, {65535, 65535}}),
       set_ports("ports_adjacent", {{80, 80}, {81, 81}, {90, 95}, {96, 99}}),
       set_ports("ports_all", {{0, 65535}}),
+      set_learned("v4_learned", KeyType::ipv4_addr, 1024),
+      set_learned("v6_learned", KeyType::ipv6_addr, 1),
   };
 }
 
@@ -79,6 +84,8 @@ std::vector<Rule> every_rule() {
       {{NfProto{Family::ipv4}, Fragment{}, Drop{}}, ""},
       {{NfProto{Family::ipv4}, HeaderLength{5}, Accept{}}, ""},
       {{NfProto{Family::ipv6}, NextHeader{kUdp}, Accept{}}, ""},
+      {{NfProto{Family::ipv4}, DaddrIn{Family::ipv4, "v4_learned"}, Accept{}}, ""},
+      {{NfProto{Family::ipv6}, DaddrIn{Family::ipv6, "v6_learned"}, Accept{}}, ""},
   };
 }
 
@@ -233,6 +240,7 @@ Ruleset random_ruleset(std::mt19937& random) {
     ruleset.sets.push_back(set_v6("v6_" + std::to_string(i), random_ranges(dice, Family::ipv6)));
     ruleset.sets.push_back(set_ports("ports_" + std::to_string(i), random_ports(dice)));
   }
+  ruleset.sets.push_back(set_learned("learned", KeyType::ipv4_addr, 1 + dice.below(100000)));
   std::vector<std::string> chains;
   for (int i = 0; i < 4; ++i) {
     Chain chain{.name = "chain_" + std::to_string(i), .base = {}, .rules = {}};

@@ -31,7 +31,8 @@ Ruleset ruleset(std::vector<Chain> chains) {
                     {}},
                    {"six", KeyType::ipv6_addr, {range("2001:db8::", "2001:db8::ffff")}, {}},
                    {"ports", KeyType::inet_service, {}, {{80, 80}, {443, 444}}},
-                   {"empty", KeyType::ipv4_addr, {}, {}}},
+                   {"empty", KeyType::ipv4_addr, {}, {}},
+                   {"learned", KeyType::ipv4_addr, {range("192.0.2.9", "192.0.2.9")}, {}, 10}},
           .chains = std::move(chains)};
 }
 Evaluation walk(const std::vector<nft::Rule>& rules, const Packet& packet, bool drop = true) {
@@ -53,7 +54,8 @@ TEST_CASE("a ruleset prints as nft reads it") {
                 {range("192.0.2.0", "192.0.2.7"), range("192.0.2.9", "192.0.2.10")},
                 {}},
                {"p", KeyType::inet_service, {}, {{53, 53}, {8000, 8100}}},
-               {"none", KeyType::ipv6_addr, {}, {}}},
+               {"none", KeyType::ipv6_addr, {}, {}},
+               {"learned", KeyType::ipv6_addr, {range("2001:db8::1", "2001:db8::1")}, {}, 512}},
       .chains = {
           {"judge", {}, {{{L4Proto{kTcp}, Dport{443}, Counter{"allow-1"}, Accept{}}, "allow-1"}}},
           {"forward",
@@ -85,6 +87,11 @@ TEST_CASE("a ruleset prints as nft reads it") {
 	set none {
 		type ipv6_addr
 		flags interval
+	}
+	set learned {
+		type ipv6_addr
+		size 512
+		flags timeout
 	}
 	chain judge {
 		meta l4proto tcp th dport 443 counter name "allow-1" accept comment "allow-1"
@@ -144,6 +151,8 @@ TEST_CASE("matches on addresses and protocols") {
   CHECK(holds(DaddrIn{Family::ipv4, "four"}, packet("198.51.100.7")));
   CHECK(!holds(DaddrIn{Family::ipv4, "four"}, packet("198.51.100.8")));
   CHECK(!holds(DaddrIn{Family::ipv4, "empty"}, p));
+  CHECK(holds(DaddrIn{Family::ipv4, "learned"}, packet("192.0.2.9")));
+  CHECK(!holds(DaddrIn{Family::ipv4, "learned"}, p));
   CHECK(!holds(DaddrIn{Family::ipv4, "no such set"}, p));
   CHECK(holds(DaddrIn{Family::ipv6, "six"}, p6));
   CHECK(!holds(DaddrIn{Family::ipv4, "six"}, p6));

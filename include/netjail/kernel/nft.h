@@ -27,7 +27,7 @@ class EncodedRuleset {
 
   // Reads the table back and compares chains (hook, priority, policy), rules (every expression, comment) and
   // the elements of sets; of a set with more than 20,000 elements a sample, and the number if the kernel
-  // tells it. An error names the first difference.
+  // tells it; of a set that learns its type and size. An error names the first difference.
   Status verify(Netlink& netfilter) const;
 
  private:

@@ -18,16 +18,23 @@
 namespace netjail::nft {
 
 enum class KeyType : std::uint8_t { ipv4_addr, ipv6_addr, inet_service };
-// An interval set ("flags interval") of addresses or ports; elements are inclusive, sorted, disjoint.
 struct PortInterval {
   std::uint16_t first, last;
   auto operator<=>(const PortInterval&) const = default;
 };
+// An interval set ("flags interval") of addresses or ports: elements are inclusive, sorted, disjoint. Or
+// (`learns`) a hash set of single addresses with a time-out each ("flags timeout"), which is loaded empty and
+// filled while the rules are in force, see kernel/learned.h: to look into it costs a packet the same whatever
+// it has.
 struct Set {
   std::string name;
   KeyType key = KeyType::ipv4_addr;
-  std::vector<AddressRange> addresses;  // ipv4_addr, ipv6_addr
+  std::vector<AddressRange> addresses;  // ipv4_addr, ipv6_addr; of a set that learns: for evaluate() alone
   std::vector<PortInterval> ports;      // inet_service
+  // Most elements of a set that learns addresses ("size"); 0: it does not learn. Linux allocates the buckets
+  // for all of them when it is loaded (nft_rhash_init): 32 KiB for 1,024, 128 KiB for 4,096, 2 MiB for
+  // 65,535; for 65,536 none, because its hint has 16 bits.
+  std::uint32_t learns = 0;
   bool operator==(const Set&) const = default;
 };
 
