@@ -1,7 +1,6 @@
 // Rulesets in the kernel: loaded whole or not at all, read back, counted; every foreign change is seen.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include "netjail/kernel/nft.h"
 #include "nft_fixture.h"
 #include "support/run.h"
+#include "unprivileged.h"
 
 using namespace netjail;
 using namespace netjail::test;
@@ -76,37 +76,6 @@ double milliseconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-// `body` in a child that is root of a user namespace of its own only: the send and receive buffers are
-// bounded by net.core.{w,r}mem_max then. Empty: it went well.
-std::string without_privilege(const std::function<std::string(Netlink&)>& body) {
-  int ends[2];
-  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    std::string problem;
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
-      problem = "unshare";
-    } else if (auto netfilter = Netlink::open(NETLINK_NETFILTER); !netfilter) {
-      problem = render_error(netfilter.error());
-    } else {
-      problem = body(*netfilter);
-    }
-    (void)write_all(ends[1], problem);
-    _exit(0);
-  }
-  close(ends[1]);
-  std::string problem;
-  char buffer[4096];
-  for (ssize_t got = 0; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
-    problem.append(buffer, static_cast<std::size_t>(got));
-  close(ends[0]);
-  int status = 0;
-  REQUIRE(waitpid(child, &status, 0) == child);
-  REQUIRE(status == 0);
-  return problem;
 }
 
 }  // namespace
