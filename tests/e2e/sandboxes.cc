@@ -127,6 +127,8 @@ try uncover     sh -c 'mkdir -p /tmp/under.$$ && mount --bind / /tmp/under.$$ &&
 try device      mknod /tmp/device.$$ c 1 1
 try own-link    unshare --net ip link set lo up
 try own-address unshare --net ip address add 198.51.100.10/32 dev lo
+umount /tmp/under.$$ 2>/dev/null
+rm -rf /tmp/device.$$; rmdir /tmp/under.$$
 )sh");
   const Outcome inside = jailed("browser", {"unshare", "--user", "--map-root-user", "--mount", "sh", script});
   CHECK_MESSAGE(has(inside.out, "uid 0 CapEff:"), inside.describe());
