@@ -123,12 +123,13 @@ try nft         nft list tables
 try setns       nsenter --net=/proc/self/ns/net true
 try sysctl      sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
 try umount      umount /proc
-try uncover     sh -c 'mkdir -p /tmp/under.$$ && mount --bind / /tmp/under.$$ && ls /tmp/under.$$/proc/router'
+export u=/tmp/under.$$
+try uncover     sh -c 'mkdir -p $u && mount --bind / $u && ls $u/proc/router'
 try device      mknod /tmp/device.$$ c 1 1
 try own-link    unshare --net ip link set lo up
 try own-address unshare --net ip address add 198.51.100.10/32 dev lo
-umount /tmp/under.$$ 2>/dev/null
-rm -rf /tmp/device.$$; rmdir /tmp/under.$$
+umount $u 2>/dev/null
+rm -f /tmp/device.$$; rmdir $u
 )sh");
   const Outcome inside = jailed("browser", {"unshare", "--user", "--map-root-user", "--mount", "sh", script});
   CHECK_MESSAGE(has(inside.out, "uid 0 CapEff:"), inside.describe());
