@@ -95,9 +95,7 @@ Result<int> run_jailed(const Arguments& arguments) {
   if (plan.uplink.kind == UplinkPlan::Kind::pasta && ::geteuid() == 0) {
     // Behind pasta root has nothing to do that the user inside could not do: the namespaces are his.
     { const Child first = std::move(*child); }
-    NJ_TRY_AS(Child other,
-              Child::spawn_as(
-                  {plan.child.uid, plan.child.gid, {plan.child.groups.begin(), plan.child.groups.end()}}));
+    NJ_TRY_AS(Child other, Child::spawn_as(owner_of(plan.child)));
     behind_pasta.emplace(std::move(other));
   }
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));

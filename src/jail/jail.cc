@@ -37,8 +37,6 @@ MountStep to_step(const Mount& mount) {
   return std::visit(Visitor{}, mount);
 }
 
-std::vector<gid_t> to_groups(const ChildPlan& child) { return {child.groups.begin(), child.groups.end()}; }
-
 bool has_controlling_terminal() {
   const Fd tty(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY));
   return static_cast<bool>(tty);
@@ -53,7 +51,7 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.cwd = child.cwd;
   spec.uid = child.uid;
   spec.gid = child.gid;
-  spec.groups = to_groups(child);
+  spec.groups = owner_of(child).groups;
   spec.keep_fds = child.keep_fds;
   spec.mounts.push_back({MountStep::Kind::pin, "", ""});
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
@@ -65,6 +63,10 @@ Result<ChildSpec> to_spec(const Plan& plan) {
 }
 
 }  // namespace
+
+Owner owner_of(const ChildPlan& child) {
+  return {child.uid, child.gid, {child.groups.begin(), child.groups.end()}};
+}
 
 // Members are destroyed in reverse order: the child first, then what it lived in, the host lock last.
 struct Jail::State {
@@ -96,7 +98,7 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, std::optional<LocalWat
   std::optional<Pasta> pasta;
   if (plan.uplink.kind == UplinkPlan::Kind::pasta) {
     NJ_TRY_AS(Pasta started, Pasta::start(router_sockets.netns, plan.uplink, tap_addresses(plan.uplink),
-                                          Owner{plan.child.uid, plan.child.gid, to_groups(plan.child)}));
+                                          owner_of(plan.child)));
     pasta.emplace(std::move(started));
   }
   NJ_TRY_AS(Router router, make_router(std::move(router_sockets)));

@@ -1,23 +1,16 @@
 // Any octets as a pattern of names, and as a name on the wire.
 #include <algorithm>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "netjail/base/text.h"
 #include "netjail/net/name.h"
+#include "require.h"
 
 using namespace netjail;
 
 namespace {
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "broken promise: %s\n", what);
-  std::abort();
-}
 
 const PublicSuffixes& list() {
   static const PublicSuffixes builtin = PublicSuffixes::builtin();

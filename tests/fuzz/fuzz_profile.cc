@@ -1,21 +1,14 @@
 // Any octets as a profile: no crash, and what comes out is what the faces promise.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "netjail/profile/profile.h"
+#include "require.h"
 
 using namespace netjail;
 
 namespace {
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "broken promise: %s\n", what);
-  std::abort();
-}
 
 void check_rule(const ProfileRule& rule) {
   require(!rule.to.empty(), "a rule has a destination");

@@ -1,21 +1,14 @@
 // Any octets as a SPEC of --allow and --deny, as a service and as a line of services(5).
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <string_view>
 
 #include "netjail/profile/profile.h"
+#include "require.h"
 
 using namespace netjail;
 
 namespace {
-
-void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "broken promise: %s\n", what);
-  std::abort();
-}
 
 void check_failure(const Diagnostics& diagnostics) {
   require(!diagnostics.empty(), "a failure has a mistake");

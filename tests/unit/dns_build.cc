@@ -5,16 +5,6 @@
 namespace netjail::test {
 namespace {
 
-void put16(Bytes& to, std::size_t value) {
-  to.push_back(static_cast<std::uint8_t>(value >> 8 & 0xff));
-  to.push_back(static_cast<std::uint8_t>(value & 0xff));
-}
-
-void put32(Bytes& to, std::uint32_t value) {
-  put16(to, value >> 16);
-  put16(to, value & 0xffff);
-}
-
 Ip ip_of(std::string_view text) {
   const auto ip = parse_ip(text);
   REQUIRE_MESSAGE(ip.has_value(), std::string(text));

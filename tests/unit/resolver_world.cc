@@ -14,16 +14,6 @@ namespace {
 
 using Descriptor = asio::posix::descriptor_base;
 
-void put16(Bytes& to, std::size_t value) {
-  to.push_back(static_cast<std::uint8_t>(value >> 8 & 0xff));
-  to.push_back(static_cast<std::uint8_t>(value & 0xff));
-}
-
-void put32(Bytes& to, std::uint32_t value) {
-  put16(to, value >> 16);
-  put16(to, value & 0xffff);
-}
-
 sockaddr_in loopback(std::uint16_t port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -46,6 +36,16 @@ Bytes answer_head(const Bytes& query, std::size_t answers) {
 }
 
 }  // namespace
+
+void put16(Bytes& to, std::size_t value) {
+  to.push_back(static_cast<std::uint8_t>(value >> 8 & 0xff));
+  to.push_back(static_cast<std::uint8_t>(value & 0xff));
+}
+
+void put32(Bytes& to, std::uint32_t value) {
+  put16(to, value >> 16);
+  put16(to, value & 0xffff);
+}
 
 Bytes bytes(std::string_view text) { return {text.begin(), text.end()}; }
 void append(Bytes& to, const Bytes& what) { to.insert(to.end(), what.begin(), what.end()); }

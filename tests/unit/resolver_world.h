@@ -17,6 +17,9 @@
 namespace netjail::test {
 
 using Bytes = std::vector<std::uint8_t>;
+// Numbers at the end, as the wire has them.
+void put16(Bytes& to, std::size_t value);
+void put32(Bytes& to, std::uint32_t value);
 using Messages = std::vector<Bytes>;
 inline constexpr std::uint16_t kA = 1, kTxt = 16, kAaaa = 28, kAxfr = 252;
 

@@ -24,6 +24,9 @@ Result<HostFacts> probe_host(const std::vector<Ip>& destinations);
 // Whether the way out without root is there: pasta, root's alone to write, and a /dev/net/tun to open.
 Status check_pasta();
 
+// The user inside, for whom root makes a jail behind pasta.
+Owner owner_of(const ChildPlan& child);
+
 struct SuperviseOptions {
   // Called for each refused flow or name as it happens, the first time it is seen. Empty: only the report has
   // them.
