@@ -23,6 +23,7 @@ AddressSet denied_addresses(const ProfileRule& rule) {
       case Destination::Kind::any: return AddressSet::everything();
       case Destination::Kind::internet: internet = true; break;
       case Destination::Kind::prefix: ranges.push_back(range_of(destination.prefix)); break;
+      case Destination::Kind::name: break;
     }
   }
   const AddressSet written(std::move(ranges));
@@ -34,6 +35,7 @@ AddressSet denied_addresses(const ProfileRule& rule) {
 AddressSet allowed_addresses(const ProfileRule& rule, bool ipv6) {
   std::vector<AddressRange> whole, trimmed;  // as written; without the local ones
   for (const auto& destination : rule.to) {
+    if (destination.kind == Destination::Kind::name) continue;
     if (destination.kind != Destination::Kind::prefix) {
       for (const Family family : kFamilies) trimmed.push_back(whole_family(family));
     } else if (names_local(destination.prefix)) {
@@ -48,6 +50,31 @@ AddressSet allowed_addresses(const ProfileRule& rule, bool ipv6) {
   return ipv6 ? addresses : addresses.without(AddressSet({whole_family(Family::ipv6)}));
 }
 
+std::vector<NamePattern> names_of(const ProfileRule& rule) {
+  std::vector<NamePattern> names;
+  for (const auto& destination : rule.to)
+    if (destination.kind == Destination::Kind::name) names.push_back(destination.pattern);
+  return names;
+}
+
+// Whoever opens a whole family may look up where everybody is.
+bool opens_any_name(const ProfileRule& rule) {
+  return rule.action == Action::allow && std::ranges::any_of(rule.to, [](const Destination& destination) {
+           return destination.kind == Destination::Kind::any ||
+                  destination.kind == Destination::Kind::internet ||
+                  (destination.kind == Destination::Kind::prefix && destination.prefix.length == 0);
+         });
+}
+
+std::vector<Service> name_services_of(const ProfileRule& rule) {
+  const bool names = std::ranges::any_of(
+      rule.to, [](const Destination& destination) { return destination.kind == Destination::Kind::name; });
+  if (!names) return {};
+  if (!rule.services.empty() || rule.action == Action::deny) return rule.services;
+  const auto web = default_name_services();
+  return {web.begin(), web.end()};
+}
+
 // "allow internet https", "deny 203.0.113.0/24 25/tcp, ping".
 std::string rule_text(const ProfileRule& rule) {
   std::vector<std::string> destinations;
@@ -56,6 +83,8 @@ std::string rule_text(const ProfileRule& rule) {
       destinations.push_back(destination.text);
     } else if (destination.kind == Destination::Kind::prefix) {
       destinations.push_back(to_string(destination.prefix));
+    } else if (destination.kind == Destination::Kind::name) {
+      destinations.push_back(to_unicode(destination.pattern));
     } else {
       destinations.push_back(destination.kind == Destination::Kind::any ? "any" : "internet");
     }
@@ -97,6 +126,10 @@ Policy make_policy(const Profile& profile) {
         .action = written.action,
         .addresses = allow ? allowed_addresses(written, policy.ipv6) : denied_addresses(written),
         .services = written.services,
+        .names = names_of(written),
+        .name_services = name_services_of(written),
+        .any_name = opens_any_name(written),
+        .local = allow && written.local,
         .text = rule_text(written),
         .where = written.where,
     });
@@ -110,6 +143,7 @@ bool Policy::opens(Family family) const {
     if (rule.action == Action::deny && rule.services.empty()) closed = closed.united(rule.addresses);
   }
   return std::ranges::any_of(rules, [&](const Rule& rule) {
+    if (rule.action == Action::allow && !rule.names.empty() && (ipv6 || family == Family::ipv4)) return true;
     return rule.action == Action::allow && !rule.addresses.without(closed).ranges(family).empty();
   });
 }

@@ -2,6 +2,9 @@
 // packet filter, its text and the live kernel must agree with it.
 #pragma once
 
+#include <functional>
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,11 +20,18 @@ struct Rule {
   std::string id;
   Action action = Action::allow;
   AddressSet addresses;           // effective: for allow, local ones taken out unless the rule opens them
-  std::vector<Service> services;  // empty: all
-  std::string text;               // "to internet, service https" for people
+  std::vector<Service> services;  // of the addresses; empty: all
+  std::vector<NamePattern> names;
+  std::vector<Service> name_services;  // of the names; empty (deny only): the names are not even answered
+  bool any_name = false;               // allow: "internet" or "any", so that every name may be looked up
+  bool local = false;                  // allow: the names may have local addresses
+  std::string text;                    // "to internet, service https" for people
   Position where;
   bool operator==(const Rule&) const = default;
 };
+
+// What a rule by name opens where it says no service: the web.
+std::span<const Service> default_name_services();
 
 // Ids of the verdicts that no written rule gives.
 inline constexpr std::string_view kDefaultRule = "default";        // nothing allows it
@@ -53,6 +63,22 @@ struct Policy {
 
 Policy make_policy(const Profile& profile);
 
+// Rules of one action that name names and have the same services for them. Addresses that names turn out to
+// have are learned by the group: one set in the packet filter however many rules and names there are. So a
+// flow to a learned address is counted and blamed at the first rule of the group.
+struct NameGroup {
+  std::string id;  // of its first rule
+  Action action = Action::allow;
+  std::vector<Service> services;   // sorted; never empty
+  std::vector<std::size_t> rules;  // indices into Policy::rules, ascending
+  bool operator==(const NameGroup&) const = default;
+};
+// In the order of their first rules. A denial of every service has no group: its names are not answered.
+std::vector<NameGroup> make_name_groups(const Policy& policy);
+
+// Addresses that have been learned, by id of the group.
+using Learned = std::map<std::string, AddressSet, std::less<>>;
+
 struct Verdict {
   Action action = Action::deny;
   std::string rule;  // id of the deciding rule
@@ -60,7 +86,7 @@ struct Verdict {
 };
 // Deny beats allow; order does not matter to the action. The rule named is the first written one that
 // decides.
-Verdict decide(const Policy& policy, const Flow& flow);
+Verdict decide(const Policy& policy, const Flow& flow, const Learned& learned = {});
 const Rule* find_rule(const Policy& policy, std::string_view id);
 // A sentence for people: "no rule allows it", "rule deny-1 (to 203.0.113.0/24, profile.toml:7)".
 std::string describe_rule(const Policy& policy, std::string_view id);

@@ -19,6 +19,7 @@
 #include "netjail/base/result.h"
 #include "netjail/net/flow.h"
 #include "netjail/net/ip.h"
+#include "netjail/net/name.h"
 
 namespace netjail {
 
@@ -47,10 +48,11 @@ struct Diagnostic {
 std::string render_diagnostics(const std::vector<Diagnostic>& diagnostics);
 
 struct Destination {
-  enum class Kind : std::uint8_t { any, internet, prefix };
+  enum class Kind : std::uint8_t { any, internet, prefix, name };
   Kind kind = Kind::any;
-  Prefix prefix;     // Kind::prefix only
-  std::string text;  // as written
+  Prefix prefix = {};        // Kind::prefix only
+  std::string text = {};     // as written
+  NamePattern pattern = {};  // Kind::name only
   bool operator==(const Destination&) const = default;
 };
 
