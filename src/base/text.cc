@@ -42,6 +42,11 @@ std::string join(std::span<const std::string> pieces, std::string_view separator
   return out;
 }
 
+std::string join_some(std::span<const std::string> pieces, std::size_t most) {
+  if (pieces.size() <= most) return join(pieces, ", ");
+  return join(pieces.first(most), ", ") + " and " + std::to_string(pieces.size() - most) + " more";
+}
+
 std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t max) {
   if (text.empty() || (text.size() > 1 && text.front() == '0')) return std::nullopt;
   std::uint64_t value = 0;

@@ -1,6 +1,6 @@
 // What a verdict says to people, and what they can write to change it.
 #include "netjail/base/text.h"
-#include "netjail/policy/policy.h"
+#include "netjail/policy/names.h"
 
 namespace netjail {
 namespace {
@@ -55,6 +55,17 @@ std::string allow_spec(const Policy& policy, const Flow& flow) {
   if (is_ipv4_mapped(flow.destination)) return {};  // a SPEC cannot name it
   const std::string address = to_string(flow.destination);
   return (ipv6 ? '[' + address + ']' : address) + ':' + service_spec(flow);
+}
+
+std::string allow_spec(const Policy& policy, const std::string& name) {
+  const auto pattern = parse_name_pattern(name, PublicSuffixes::builtin());
+  if (!pattern || pattern->below || find_denial(policy, *pattern) != nullptr) return {};
+  return to_string(*pattern);
+}
+
+std::string allow_spec(const Policy& policy, const Name& name, const Flow& flow) {
+  if (decide(policy, name, flow).rule != kDefaultRule) return {};
+  return name.text + ':' + service_spec(flow);
 }
 
 std::string describe_remedy(const Policy& policy, const std::string& spec) {

@@ -77,6 +77,7 @@ std::vector<Service> name_services_of(const ProfileRule& rule) {
 
 // "allow internet https", "deny 203.0.113.0/24 25/tcp, ping".
 std::string rule_text(const ProfileRule& rule) {
+  constexpr std::size_t kMostWords = 12;  // a rule may have ten thousand names; this is for one line
   std::vector<std::string> destinations;
   for (const auto& destination : rule.to) {
     if (!destination.text.empty()) {
@@ -94,9 +95,9 @@ std::string rule_text(const ProfileRule& rule) {
     for (const auto& service : rule.services) services.push_back(to_string(service));
   }
   std::string text = rule.action == Action::allow ? "allow " : "deny ";
-  text += join(destinations, ", ");
+  text += join_some(destinations, kMostWords);
   if (rule.local) text += " (local too)";
-  if (!services.empty()) text += ' ' + join(services, ", ");
+  if (!services.empty()) text += ' ' + join_some(services, kMostWords);
   return text;
 }
 
@@ -137,14 +138,30 @@ Policy make_policy(const Profile& profile) {
   return policy;
 }
 
+AddressSet openable_addresses(const Policy& policy, bool local) {
+  const AddressSet all = AddressSet::everything().without(local ? unroutable_addresses() : local_addresses());
+  return policy.ipv6 ? all : all.without(AddressSet({whole_family(Family::ipv6)}));
+}
+
+bool Policy::allows_names() const {
+  return std::ranges::any_of(rules, [](const Rule& rule) {
+    return rule.action == Action::allow && (rule.any_name || !rule.names.empty());
+  });
+}
+
 bool Policy::opens(Family family) const {
   AddressSet closed = host;
   for (const auto& rule : rules) {
     if (rule.action == Action::deny && rule.services.empty()) closed = closed.united(rule.addresses);
   }
+  const auto any_open = [&](const AddressSet& addresses) {
+    return !addresses.without(closed).ranges(family).empty();
+  };
+  const auto undenied = [&](const NamePattern& pattern) { return find_denial(*this, pattern) == nullptr; };
   return std::ranges::any_of(rules, [&](const Rule& rule) {
-    if (rule.action == Action::allow && !rule.names.empty() && (ipv6 || family == Family::ipv4)) return true;
-    return rule.action == Action::allow && !rule.addresses.without(closed).ranges(family).empty();
+    if (rule.action != Action::allow) return false;
+    if (any_open(rule.addresses)) return true;
+    return std::ranges::any_of(rule.names, undenied) && any_open(openable_addresses(*this, rule.local));
   });
 }
 

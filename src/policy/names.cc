@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace netjail {
+
 std::span<const Service> default_name_services() {
   static const std::vector<Service> kWeb{
       {kTcp, PortRange{80, 80}, {}}, {kTcp, PortRange{443, 443}, {}}, {kUdp, PortRange{443, 443}, {}}};
@@ -29,53 +30,58 @@ std::vector<NameGroup> make_name_groups(const Policy& policy) {
   return groups;
 }
 
-NameRules::NameRules(const Policy& policy) {
+NameRules::NameRules(const Policy& policy) : empty_(!policy.allows_names()) {
   const auto groups = make_name_groups(policy);
+  std::vector<std::optional<std::size_t>> group_of(policy.rules.size());
+  for (std::size_t group = 0; group < groups.size(); ++group)
+    for (const std::size_t rule : groups[group].rules) group_of[rule] = group;
   for (std::size_t index = 0; index < policy.rules.size(); ++index) {
     const Rule& rule = policy.rules[index];
     rules_.push_back(rule.id);
-    const bool allow = rule.action == Action::allow;
-    if (allow && rule.any_name && !any_name_) {
+    if (rule.any_name && !any_name_) {
       any_name_ = true;
-      any_rule_ = rule.id;
+      any_rule_ = index;
     }
-    names_ = names_ || (allow && !rule.names.empty());
-    const auto group = std::ranges::find_if(
-        groups, [&](const NameGroup& one) { return std::ranges::binary_search(one.rules, index); });
-    const auto number = group == groups.end()
-                            ? std::nullopt
-                            : std::optional(static_cast<std::size_t>(group - groups.begin()));
     for (const NamePattern& pattern : rule.names) {
       patterns_.push_back(pattern);
-      owners_.push_back({index, number, rule.action, rule.local});
+      owners_.push_back({index, group_of[index], rule.action, rule.local});
     }
   }
   set_ = NameSet(patterns_);
 }
 
 NameVerdict NameRules::find(const Name& name) const {
-  NameVerdict verdict{.rule = std::string(kDefaultRule)};
+  NameVerdict verdict;
   bool exact = any_name_;
-  std::optional<std::size_t> first;  // rule
+  std::optional<std::size_t> first;  // rule that allows it; patterns are in the order of the rules
+  if (any_name_) first = any_rule_;
   for (const std::size_t index : set_.find(name)) {
     const Owner& owner = owners_[index];
-    if (owner.action == Action::deny && !owner.group) return {.rule = rules_[owner.rule]};
-    if (owner.group) verdict.groups.push_back(*owner.group);
-    if (owner.action == Action::deny) continue;
-    if (!first) first = owner.rule;
+    const bool deny = owner.action == Action::deny;
+    if (deny && !owner.group) return {.rule = rules_[owner.rule]};
+    verdict.groups.push_back(*owner.group);
+    if (deny || owner.local) verdict.local_groups.push_back(*owner.group);
+    if (deny) continue;
+    first = std::min(first.value_or(owner.rule), owner.rule);
     verdict.local = verdict.local || owner.local;
-    if (!patterns_[index].below) exact = true;
-    const std::size_t octets = name.text.size() - patterns_[index].name.text.size();
+    const NamePattern& pattern = patterns_[index];
+    if (!pattern.below) {
+      exact = true;
+      continue;
+    }
+    const std::size_t octets = name.text.size() - pattern.name.text.size() - 1;  // without the dot
     if (!verdict.wildcard || octets < verdict.wildcard->octets)
       verdict.wildcard = NameVerdict::Wildcard{index, octets};
   }
+  if (!first) return {.rule = std::string(kDefaultRule)};
   if (exact) verdict.wildcard.reset();
-  if (!first && !any_name_) return {.rule = std::string(kDefaultRule)};
   verdict.action = Action::allow;
-  verdict.rule = first ? rules_[*first] : any_rule_;
-  std::ranges::sort(verdict.groups);
-  const auto twice = std::ranges::unique(verdict.groups);
-  verdict.groups.erase(twice.begin(), twice.end());
+  verdict.rule = rules_[*first];
+  for (auto* groups : {&verdict.groups, &verdict.local_groups}) {
+    std::ranges::sort(*groups);
+    const auto twice = std::ranges::unique(*groups);
+    groups->erase(twice.begin(), twice.end());
+  }
   return verdict;
 }
 

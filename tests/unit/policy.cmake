@@ -1,1 +1,1 @@
-netjail_test(unit_policy quick SOURCES policy.cc MODULES policy profile)
+netjail_test(unit_policy quick SOURCES policy.cc policy_names.cc MODULES policy profile net)

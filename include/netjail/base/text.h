@@ -16,6 +16,8 @@ std::vector<std::string_view> split(std::string_view text, char separator);
 // Pieces between runs of spaces and tabs; no empty ones.
 std::vector<std::string_view> split_words(std::string_view text);
 std::string join(std::span<const std::string> pieces, std::string_view separator);
+// "a, b, c"; of more than `most` those, "and N more".
+std::string join_some(std::span<const std::string> pieces, std::size_t most);
 // A decimal number without sign, leading zeros ("007"), spaces or rest, at most `max`.
 std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t max);
 std::string lower(std::string_view text);

@@ -14,9 +14,12 @@ struct NameVerdict {
   Action action = Action::deny;     // of looking it up
   std::string rule;                 // id of the rule that decides; kDefaultRule when none allows it
   std::vector<std::size_t> groups;  // of make_name_groups: those that learn its addresses, ascending
-  bool local = false;               // a rule that allows it lets it have local addresses
-  // Where only a "*." lets it through: index into the patterns, and the octets of the name that the program
-  // chose (the '*' stands for them).
+  // Of those, the ones that learn local addresses as well: denials, and allowances by a rule that says local.
+  // The name's other rules must not open such an address by being of the same name.
+  std::vector<std::size_t> local_groups;
+  bool local = false;  // a rule that allows it lets it have local addresses
+  // Where only a "*." lets it through: index into the patterns (of several the longest), and the octets of
+  // the name that the program chose (the '*' stands for them).
   struct Wildcard {
     std::size_t pattern = 0;
     std::size_t octets = 0;
@@ -34,7 +37,7 @@ class NameRules {
 
   NameVerdict find(const Name& name) const;
   // True when no name at all may be looked up.
-  bool empty() const { return !any_name_ && !names_; }
+  bool empty() const { return empty_; }
   // "*.example.org", of NameVerdict::Wildcard.
   const NamePattern& pattern(std::size_t index) const { return patterns_[index]; }
 
@@ -49,13 +52,14 @@ class NameRules {
   std::vector<Owner> owners_;       // of each pattern
   std::vector<std::string> rules_;  // ids
   NameSet set_;
-  std::string any_rule_;  // the first that allows every name
+  std::size_t any_rule_ = 0;  // the first that allows every name
   bool any_name_ = false;
-  bool names_ = false;  // some rule allows a name
+  bool empty_ = true;
 };
 
-// What is known of a flow to a name before it is looked up: an address that also stands in a rule of its own
-// is another question. `flow` has no destination.
+// What is known of a flow to a name before it is looked up: what a rule says of the address that it turns out
+// to have is another question, unless a denial leaves no address. Of the destination of `flow` nothing
+// counts.
 Verdict decide(const Policy& policy, const Name& name, const Flow& flow);
 
 }  // namespace netjail

@@ -55,9 +55,11 @@ struct Policy {
   bool user_namespaces = false;  // for the program to make
   bool log_denied = true;
 
-  // True when at least one destination is open: without any there is no uplink and no name is looked up.
+  // True when at least one destination is open: without any there is no uplink, and no name is looked up.
   bool opens_anything() const { return opens(Family::ipv4) || opens(Family::ipv6); }
   bool opens(Family family) const;
+  // True when some name may be looked up.
+  bool allows_names() const;
   bool operator==(const Policy&) const = default;
 };
 
@@ -73,10 +75,11 @@ struct NameGroup {
   std::vector<std::size_t> rules;  // indices into Policy::rules, ascending
   bool operator==(const NameGroup&) const = default;
 };
-// In the order of their first rules. A denial of every service has no group: its names are not answered.
+// In the order of their first rules. A denial of every service has no group: its names are not answered. A
+// rule that is not the first of its group counts its written addresses alone.
 std::vector<NameGroup> make_name_groups(const Policy& policy);
 
-// Addresses that have been learned, by id of the group.
+// Addresses that have been learned, by id of the group. With ipv6 = false no IPv6 address is one.
 using Learned = std::map<std::string, AddressSet, std::less<>>;
 
 struct Verdict {
@@ -88,10 +91,19 @@ struct Verdict {
 // decides.
 Verdict decide(const Policy& policy, const Flow& flow, const Learned& learned = {});
 const Rule* find_rule(const Policy& policy, std::string_view id);
+// The first rule that denies whatever the pattern matches, for every service; null without one.
+const Rule* find_denial(const Policy& policy, const NamePattern& pattern);
+// The addresses that a name of an allow rule can have opened by it.
+AddressSet openable_addresses(const Policy& policy, bool local);
 // A sentence for people: "no rule allows it", "rule deny-1 (to 203.0.113.0/24, profile.toml:7)".
 std::string describe_rule(const Policy& policy, std::string_view id);
 // The SPEC for --allow that would open this flow; empty when no --allow can (deny rule, host, unroutable).
 std::string allow_spec(const Policy& policy, const Flow& flow);
+// The same for a name that a program asked for, as printable text; empty also for one that no rule can be
+// written for, and for "*.example.org": that is a name in a question, but opens others in a SPEC.
+std::string allow_spec(const Policy& policy, const std::string& name);
+// And for a flow to a name, of which nothing but the address is unknown.
+std::string allow_spec(const Policy& policy, const Name& name, const Flow& flow);
 // The options to add for that: "--allow SPEC", quoted for a shell; a profile that says uplink = "none" stays
 // shut whatever is added, so another one is named with it.
 std::string describe_remedy(const Policy& policy, const std::string& spec);
