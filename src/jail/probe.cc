@@ -21,7 +21,8 @@
 namespace netjail {
 namespace {
 
-constexpr std::uint32_t kLeastMtu = 1280;  // RFC 8200: below it there is no IPv6
+constexpr std::size_t kMostOctets = 1u << 20;  // of a configuration file
+constexpr std::uint32_t kLeastMtu = 1280;      // RFC 8200: below it there is no IPv6
 
 // A sysctl as a number; `fallback` where this kernel has it not.
 int read_sysctl(const std::string& path, int fallback) {
@@ -36,7 +37,7 @@ bool exists(const char* path) { return ::access(path, F_OK) == 0; }
 void read_resolv_conf(HostFacts& facts) {
   char target[PATH_MAX];
   if (::realpath("/etc/resolv.conf", target) == nullptr) return;
-  const auto text = read_file(target, 1u << 20);
+  const auto text = read_file(target, kMostOctets);
   if (!text) return;
   facts.resolv_conf_target = target;
   for (const std::string_view line : split(*text, '\n')) {
@@ -146,7 +147,7 @@ Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFac
 
 }  // namespace
 
-Result<HostFacts> probe_host(const std::vector<Ip>& destinations) {
+Result<HostFacts> probe_host(const std::vector<Ip>& destinations, bool hosts) {
   HostFacts facts;
   facts.privileged = ::geteuid() == 0;
   NJ_TRY_AS(Netlink route, Netlink::open(NETLINK_ROUTE));
@@ -164,7 +165,9 @@ Result<HostFacts> probe_host(const std::vector<Ip>& destinations) {
 
   if (facts.privileged) NJ_TRY(find_kernel_mounts(facts));
   read_resolv_conf(facts);
-  if (const auto text = read_file("/etc/nsswitch.conf", 1u << 20)) facts.nsswitch = *text;
+  if (hosts)
+    if (const auto text = read_file("/etc/hosts", kMostOctets)) facts.hosts = parse_hosts(*text);
+  if (const auto text = read_file("/etc/nsswitch.conf", kMostOctets)) facts.nsswitch = *text;
   facts.nscd_socket = exists("/run/nscd/socket");
   facts.fuse_device = exists("/dev/fuse");
   struct stat cgroup {};

@@ -41,6 +41,17 @@ class SetMaker {
     return matches;
   }
 
+  // What names turn out to have; nothing stands there yet.
+  std::vector<Expression> learned(const std::string& group, Family family) {
+    const std::string name = learned_set(group, family);
+    add({.name = name,
+         .key = family == Family::ipv4 ? KeyType::ipv4_addr : KeyType::ipv6_addr,
+         .addresses = {},
+         .ports = {},
+         .learns = kMostLearned});
+    return {NfProto{family}, DaddrIn{family, name}};
+  }
+
   // One list of matches for each protocol that `services` select; ports of one protocol share a set.
   std::vector<std::vector<Expression>> services(const std::string& name, const std::vector<Service>& services,
                                                 Family family) {
@@ -154,13 +165,33 @@ Chain prerouting_chain(SetMaker& sets) {
   return chain;
 }
 
+// Room is left for what nft allows at most, 128 octets, and no character is cut in two.
+std::string comment_of(const netjail::Rule& rule) {
+  constexpr std::size_t kMost = 100;
+  std::size_t size = std::min(rule.text.size(), kMost);
+  while (size < rule.text.size() && (static_cast<unsigned char>(rule.text[size]) & 0xC0) == 0x80) --size;
+  return rule.text.substr(0, size);
+}
+
 void add_rule(Chain& forward, SetMaker& sets, const netjail::Rule& rule,
               const std::vector<Expression>& verdict) {
   for (const Family family : kFamilies) {
     const auto addresses = sets.addresses(rule.id, rule.addresses, family);
     if (!addresses) continue;
     for (const auto& service : sets.services(rule.id, rule.services, family))
-      forward.rules.push_back({joined({*addresses, service, verdict}), rule.text.substr(0, 100)});
+      forward.rules.push_back({joined({*addresses, service, verdict}), comment_of(rule)});
+  }
+}
+
+// The services have the sets of the written addresses' services: a rule that has both has the same for them.
+void add_group(Chain& forward, SetMaker& sets, const Policy& policy, const NameGroup& group,
+               const std::vector<Expression>& verdict) {
+  const std::string comment = "names: " + comment_of(policy.rules[group.rules.front()]);
+  for (const Family family : kFamilies) {
+    if (family == Family::ipv6 && !policy.ipv6) continue;
+    const auto addresses = sets.learned(group.id, family);
+    for (const auto& service : sets.services(group.id, group.services, family))
+      forward.rules.push_back({joined({addresses, service, verdict}), comment});
   }
 }
 
@@ -185,11 +216,19 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
   for (const Family family : kFamilies)
     rules.push_back({joined({sets.growing("host", policy.host, family), {Goto{chain_of(kHostRule)}}}),
                      "the host's own addresses"});
-  for (const netjail::Rule& rule : policy.rules)
-    if (rule.action == Action::deny) add_rule(chain, sets, rule, {Goto{chain_of(rule.id)}});
-  for (const netjail::Rule& rule : policy.rules)
-    if (rule.action == Action::allow)
-      add_rule(chain, sets, rule, {Counter{counter_name(rule.id)}, SetCtMark{kGenerationMark}, Accept{}});
+  const std::vector<NameGroup> groups = make_name_groups(policy);
+  for (const Action action : {Action::deny, Action::allow}) {
+    for (const netjail::Rule& rule : policy.rules) {
+      if (rule.action != action) continue;
+      const std::vector<Expression> verdict =
+          action == Action::deny
+              ? std::vector<Expression>{Goto{chain_of(rule.id)}}
+              : std::vector<Expression>{Counter{counter_name(rule.id)}, SetCtMark{kGenerationMark}, Accept{}};
+      add_rule(chain, sets, rule, verdict);
+      const auto group = std::ranges::find(groups, rule.id, &NameGroup::id);
+      if (group != groups.end()) add_group(chain, sets, policy, *group, verdict);
+    }
+  }
   for (const Family family : kFamilies) {
     if (const auto local = sets.addresses("local", local_addresses(), family))
       rules.push_back({joined({*local, {Goto{chain_of(kLocalRule)}}}), "local addresses that no rule names"});
@@ -199,6 +238,10 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
 }
 
 }  // namespace
+
+std::string learned_set(std::string_view group, Family family) {
+  return "names-" + std::string(group) + (family == Family::ipv4 ? "-ipv4" : "-ipv6");
+}
 
 std::string counter_name(std::string_view rule_id) { return "rule-" + std::string(rule_id); }
 

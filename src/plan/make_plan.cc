@@ -2,6 +2,7 @@
 
 #include "netjail/base/text.h"
 #include "netjail/plan/plan.h"
+#include "netjail/policy/names.h"
 
 namespace netjail {
 namespace {
@@ -89,6 +90,22 @@ ChildPlan make_child(const Policy& policy, const HostFacts& host, const Caller& 
   return child;
 }
 
+// By name, as questions ask; a file may say one name on several lines.
+std::vector<HostsName> make_hosts(const Policy& policy, const std::vector<HostsEntry>& entries) {
+  if (entries.empty()) return {};  // an index of ten thousand names takes milliseconds
+  const NameRules rules(policy);
+  std::map<Name, std::vector<Ip>> hosts;
+  for (const HostsEntry& entry : entries)
+    for (const Name& name : entry.names) {
+      if (rules.find(name).action != Action::allow) continue;
+      std::vector<Ip>& addresses = hosts[name];
+      if (std::ranges::find(addresses, entry.address) == addresses.end()) addresses.push_back(entry.address);
+    }
+  std::vector<HostsName> out;
+  for (auto& [name, addresses] : hosts) out.push_back({name, std::move(addresses)});
+  return out;
+}
+
 }  // namespace
 
 Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& caller) {
@@ -104,8 +121,11 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
     return fail("the host has no route to anything that profile " + policy.name + " opens",
                 "connect the host (ip route shows no default route), or run with --profile offline");
   plan.resolver.listen = policy.dns == DnsChoice::policy;
-  plan.resolver.forward = plan.resolver.listen && up;
-  if (plan.resolver.forward && !host.has_resolver)
+  plan.resolver.forward = plan.resolver.listen && up && policy.allows_names();
+  plan.resolver.search = host.search;
+  if (plan.resolver.forward) plan.resolver.hosts = make_hosts(policy, host.hosts);
+  const bool has_upstream = host.has_resolver;  // or the profile names some
+  if (plan.resolver.forward && !has_upstream)
     return fail("the host has no resolver: /etc/resolv.conf names no server",
                 "add a nameserver line there, or set dns = \"none\" in [network] of the profile");
   plan.router.ruleset = make_filter(policy, plan.uplink.kind);

@@ -11,17 +11,57 @@ namespace {
 
 constexpr std::string_view action_name(Action action) { return action == Action::allow ? "allow" : "deny"; }
 
+std::vector<std::string> texts(const std::vector<Service>& services) {
+  std::vector<std::string> out;
+  for (const Service& service : services) out.push_back(to_string(service));
+  return out;
+}
+
 Json rule_json(const Rule& rule) {
-  Json services = Json::array();
-  for (const Service& service : rule.services) services.push_back(to_string(service));
   Json addresses = Json::array();
   for (const AddressRange& range : rule.addresses.ranges()) addresses.push_back(to_string(range));
+  Json names = Json::array();
+  for (const NamePattern& pattern : rule.names) names.push_back(to_string(pattern));
   return {{"id", rule.id},
           {"action", action_name(rule.action)},
           {"text", rule.text},
           {"where", fmt::format("{}:{}", rule.where.file, rule.where.line)},
           {"addresses", std::move(addresses)},
-          {"services", std::move(services)}};
+          {"services", texts(rule.services)},
+          {"names", std::move(names)},
+          {"name-services", texts(rule.name_services)},
+          {"any-name", rule.any_name},
+          {"local", rule.local}};
+}
+
+std::vector<std::string> learned_sets(const Policy& policy, const NameGroup& group) {
+  std::vector<std::string> sets{learned_set(group.id, Family::ipv4)};
+  if (policy.ipv6) sets.push_back(learned_set(group.id, Family::ipv6));
+  return sets;
+}
+
+std::vector<std::string> rule_ids(const Policy& policy, const NameGroup& group) {
+  std::vector<std::string> ids;
+  for (const std::size_t rule : group.rules) ids.push_back(policy.rules[rule].id);
+  return ids;
+}
+
+Json group_json(const Policy& policy, const NameGroup& group) {
+  return {{"id", group.id},
+          {"action", action_name(group.action)},
+          {"services", texts(group.services)},
+          {"rules", rule_ids(policy, group)},
+          {"sets", learned_sets(policy, group)}};
+}
+
+Json resolver_json(const ResolverPlan& resolver) {
+  Json hosts = Json::object();
+  for (const HostsName& host : resolver.hosts)
+    for (const Ip& address : host.addresses) hosts[host.name.text].push_back(to_string(address));
+  return {{"listen", resolver.listen},
+          {"forward", resolver.forward},
+          {"search", resolver.search},
+          {"hosts", std::move(hosts)}};
 }
 
 Json mount_json(const Mount& mount) {
@@ -54,6 +94,43 @@ std::string uplink_text(const UplinkPlan& uplink) {
   return out;
 }
 
+constexpr std::size_t kMostWords = 8;  // of a list, in one line
+
+// "example.org, *.example.net, but not ads.example.org".
+std::string looked_up(const Policy& policy) {
+  std::vector<std::string> allowed, denied;
+  bool any = false;
+  for (const Rule& rule : policy.rules) {
+    any = any || rule.any_name;
+    if (rule.action == Action::deny && !rule.name_services.empty()) continue;  // answered all the same
+    for (const NamePattern& pattern : rule.names)
+      (rule.action == Action::allow ? allowed : denied).push_back(to_unicode(pattern));
+  }
+  std::string text = any ? "every name" : join_some(allowed, kMostWords);
+  if (!denied.empty()) text += ", but not " + join_some(denied, kMostWords);
+  return text;
+}
+
+std::string names_text(const Plan& plan) {
+  if (!plan.resolver.listen) return "names      no resolver of netjail's (dns = \"none\")\n";
+  if (!plan.resolver.forward) return "names      not looked up: no rule allows one\n";
+  std::string out = "names      looked up by the host's own resolvers: " + looked_up(plan.policy) + "\n";
+  std::vector<std::string> hosts;
+  for (const HostsName& host : plan.resolver.hosts) hosts.push_back(host.name.text);
+  if (!hosts.empty())
+    out += "           out of the host's /etc/hosts: " + join_some(hosts, kMostWords) + "\n";
+  std::string_view indent = "sets       ";
+  for (const NameGroup& group : make_name_groups(plan.policy)) {
+    out += fmt::format("{}{}{}: addresses of {}, {} for {} for TTL + {} s\n", indent,
+                       learned_set(group.id, Family::ipv4), plan.policy.ipv6 ? ", -ipv6" : "",
+                       join_some(rule_ids(plan.policy, group), kMostWords),
+                       group.action == Action::allow ? "opened" : "refused",
+                       join_some(texts(group.services), kMostWords), kLearnedGrace.count());
+    indent = "           ";
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string render_plan_text(const Plan& plan) {
@@ -70,9 +147,7 @@ std::string render_plan_text(const Plan& plan) {
                      plan.policy.refuse == Refuse::reject ? "rejected" : "dropped",
                      "local addresses, the host itself, everything that no rule opens");
   out += "uplink     " + uplink_text(plan.uplink);
-  out += fmt::format("names      {}\n", !plan.resolver.listen   ? "no resolver of netjail's (dns = \"none\")"
-                                        : plan.resolver.forward ? "looked up by the host's own resolvers"
-                                                                : "not looked up: nothing is open");
+  out += names_text(plan);
   out += fmt::format("families   {}\n", join(plan.policy.seccomp_families, ", "));
   if (!plan.child.command.empty()) {
     std::vector<std::string> words;
@@ -118,6 +193,9 @@ std::string render_plan_json(const Plan& plan) {
   for (const ProofPacket& packet : plan.proof)
     proof.push_back(
         {{"flow", to_string(packet.flow)}, {"allowed", packet.allowed}, {"counter", packet.counter}});
+  Json groups = Json::array();
+  for (const NameGroup& group : make_name_groups(plan.policy))
+    groups.push_back(group_json(plan.policy, group));
   static constexpr std::array kUplinks{"none", "host", "pasta"};
   const Json json{
       {"schema", 1},
@@ -131,7 +209,8 @@ std::string render_plan_json(const Plan& plan) {
         {"ipv6", plan.uplink.ipv6},
         {"pools", std::move(pools)},
         {"sysctls", std::move(sysctls)}}},
-      {"resolver", {{"listen", plan.resolver.listen}, {"forward", plan.resolver.forward}}},
+      {"name-groups", std::move(groups)},
+      {"resolver", resolver_json(plan.resolver)},
       {"child",
        {{"command", plan.child.command},
         {"uid", plan.child.uid},

@@ -112,9 +112,23 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
   return plan;
 }
 
+namespace {
+
+bool opens_names(const Policy& policy, Family family) {
+  return (policy.ipv6 || family == Family::ipv4) &&
+         std::ranges::any_of(policy.rules, [](const netjail::Rule& rule) {
+           return rule.action == Action::allow && !rule.names.empty();
+         });
+}
+
+}  // namespace
+
 std::vector<Ip> route_probes(const Policy& policy) {
   constexpr std::size_t kMost = 64;  // each is one look-up at start-up; more would cost more than it finds
   std::vector<Ip> probes;
+  for (const Family family : kFamilies)
+    if (opens_names(policy, family))
+      probes.push_back(*parse_ip(family == Family::ipv4 ? "1.0.0.0" : "2000::"));
   for (const netjail::Rule& rule : policy.rules) {
     if (rule.action != Action::allow) continue;
     for (const Family family : kFamilies) {

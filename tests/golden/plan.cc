@@ -31,7 +31,26 @@ to = ["203.0.113.0/24"]
   return make_policy(named);
 }
 
-Plan plan(bool privileged) {
+// Two rules that share their sets, one of them with an address beside; one with services of its own; a denial
+// of everything and one of a service.
+Policy names_policy() {
+  using Kind = Destination::Kind;
+  const auto name = [](const char* text) {
+    return Destination{Kind::name, {}, text, *parse_name_pattern(text, PublicSuffixes::builtin())};
+  };
+  const Service ssh{kTcp, PortRange{22, 22}, {}}, http{kTcp, PortRange{80, 80}, {}};
+  const auto where = [](std::uint32_t line) { return Position{"names.toml", line, 1}; };
+  Profile profile{.name = "names", .description = "names for the golden test"};
+  profile.rules = {
+      {.to = {name("example.org")}, .where = where(1)},
+      {.to = {name("git.example.net")}, .services = {ssh}, .local = true, .where = where(3)},
+      {.to = {name("*.bücher.example"), {Kind::prefix, *parse_prefix("203.0.113.7")}}, .where = where(6)},
+      {.action = Action::deny, .to = {name("ads.example.org")}, .where = where(8)},
+      {.action = Action::deny, .to = {name("example.org")}, .services = {http}, .where = where(10)}};
+  return make_policy(profile);
+}
+
+Plan plan(bool privileged, const Policy& of = policy()) {
   HostFacts host;
   host.privileged = privileged;
   host.addresses = AddressSet({{*parse_ip("198.51.100.2"), *parse_ip("198.51.100.2")},
@@ -40,6 +59,7 @@ Plan plan(bool privileged) {
   host.ipv6_force_forwarding = true;
   host.search = {"example.org"};
   host.has_resolver = true;
+  host.hosts = parse_hosts("127.0.0.1 localhost\n192.168.77.5 git.example.net git\n");
   host.resolv_conf_target = "/etc/resolv.conf";
   host.nsswitch = "passwd: files\nhosts: files mdns4_minimal dns\n";
   host.cgroup_mount = true;
@@ -50,7 +70,7 @@ Plan plan(bool privileged) {
   caller.uid = caller.gid = 1000;
   caller.groups = {1000, 27};
   caller.environment = {{"PATH", "/usr/bin:/bin"}, {"HOME", "/home/user"}};
-  auto made = make_plan(policy(), host, caller);
+  auto made = make_plan(of, host, caller);
   REQUIRE(made.has_value());
   return *made;
 }
@@ -76,6 +96,15 @@ TEST_CASE("the plan without root") {
   compare("rootless.txt", render_plan_text(plan(false)));
   compare("rootless.nft", render_plan_nft(plan(false)));
   compare("rootless.json", render_plan_json(plan(false)));
+}
+
+TEST_CASE("the plan of rules by name") {
+  compare("names-root.txt", render_plan_text(plan(true, names_policy())));
+  compare("names-root.nft", render_plan_nft(plan(true, names_policy())));
+  compare("names-root.json", render_plan_json(plan(true, names_policy())));
+  compare("names-rootless.txt", render_plan_text(plan(false, names_policy())));
+  compare("names-rootless.nft", render_plan_nft(plan(false, names_policy())));
+  compare("names-rootless.json", render_plan_json(plan(false, names_policy())));
 }
 
 TEST_CASE("without root only the uplink differs, and what stands before pasta in the router") {

@@ -49,10 +49,18 @@ Service random_service(Random& random) {
 }
 
 Destination random_destination(Random& random) {
+  static const std::vector<NamePattern> kPatterns{
+      {{"example.org"}, false}, {{"example.org"}, true}, {{"ads.example.org"}, false}};
   Destination to;
-  switch (pick(random, 6)) {
+  switch (pick(random, 9)) {
     case 0: to.kind = Destination::Kind::any; break;
     case 1: to.kind = Destination::Kind::internet; break;
+    case 2:
+    case 3:
+    case 4:
+      to.kind = Destination::Kind::name;
+      to.pattern = kPatterns[pick(random, kPatterns.size())];
+      break;
     default: {
       to.kind = Destination::Kind::prefix;
       const Ip ip = random_ip(random);
@@ -85,12 +93,35 @@ Policy random_policy(Random& random) {
   return policy;
 }
 
+// What names turned out to have: for decide(), and in the sets, as LearnedSets adds it in the kernel.
+Learned teach(Random& random, const Policy& policy, nft::Ruleset& ruleset) {
+  Learned learned;
+  for (const NameGroup& group : make_name_groups(policy)) {
+    std::vector<AddressRange> ranges;
+    for (std::size_t i = pick(random, 12); i > 0; --i) {
+      const Ip ip = random_ip(random);
+      ranges.push_back({ip, ip});
+    }
+    const AddressSet& addresses = learned[group.id] = AddressSet(ranges);
+    for (const Family family : kFamilies) {
+      const auto set = std::ranges::find(ruleset.sets, learned_set(group.id, family), &nft::Set::name);
+      REQUIRE((set != ruleset.sets.end()) == (family == Family::ipv4 || policy.ipv6));
+      if (set == ruleset.sets.end()) continue;
+      CHECK(set->learns == kMostLearned);
+      CHECK(set->addresses.empty());
+      set->addresses = addresses.ranges(family);
+    }
+  }
+  return learned;
+}
+
 Flow random_flow(Random& random) {
   static const std::vector<std::uint8_t> kProtocols{kTcp, kUdp, kSctp, kIcmp, kIcmp6, 47, 50};
   Flow flow;
   flow.destination = random_ip(random);
   flow.protocol = kProtocols[pick(random, kProtocols.size())];
-  if (has_ports(flow.protocol)) flow.port = static_cast<std::uint16_t>(1 + pick(random, 80));
+  if (has_ports(flow.protocol))
+    flow.port = static_cast<std::uint16_t>(pick(random, 8) == 0 ? 443 : 1 + pick(random, 80));
   // ICMP of the other family is no ICMP there: keep to the own one.
   if (flow.protocol == kIcmp && flow.destination.family == Family::ipv6) flow.protocol = kIcmp6;
   if (flow.protocol == kIcmp6 && flow.destination.family == Family::ipv4) flow.protocol = kIcmp;
@@ -115,13 +146,17 @@ bool counted(const nft::Evaluation& evaluation, const std::string& name) {
 
 TEST_CASE("the filter means what decide says, for random policies and flows") {
   Random random(20261122);
-  std::size_t allowed = 0;
-  for (int i = 0; i < 1500; ++i) {
+  std::size_t allowed = 0, opened = 0, shut = 0;
+  for (int i = 0; i < 2000; ++i) {
     const Policy policy = random_policy(random);
-    const nft::Ruleset ruleset = make_filter(policy);
+    nft::Ruleset ruleset = make_filter(policy);
+    const Learned learned = teach(random, policy, ruleset);
     for (int j = 0; j < 40; ++j) {
       const Flow flow = random_flow(random);
-      const Verdict verdict = decide(policy, flow);
+      const Verdict verdict = decide(policy, flow, learned);
+      const bool without_names = decide(policy, flow).action == Action::allow;
+      opened += verdict.action == Action::allow && !without_names;
+      shut += verdict.action == Action::deny && without_names;
       const nft::Evaluation evaluation = judge(ruleset, flow);
       CAPTURE(to_string(flow));
       CAPTURE(verdict.rule);
@@ -137,7 +172,10 @@ TEST_CASE("the filter means what decide says, for random policies and flows") {
       }
     }
   }
-  CHECK(allowed > 3000);  // the random policies are worth something
+  // The random policies are worth something.
+  CHECK(allowed > 3000);
+  CHECK(opened > 300);
+  CHECK(shut > 100);
 }
 
 // What extend_ruleset does in the kernel.

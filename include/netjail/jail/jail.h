@@ -18,8 +18,9 @@
 
 namespace netjail {
 
-// Reads the host; changes nothing, needs no privilege. `destinations`: route_probes() of the policy.
-Result<HostFacts> probe_host(const std::vector<Ip>& destinations);
+// Reads the host; changes nothing, needs no privilege. `destinations`: route_probes() of the policy. Of
+// /etc/hosts, which may be long, only with `hosts`.
+Result<HostFacts> probe_host(const std::vector<Ip>& destinations, bool hosts = false);
 
 // Whether the way out without root is there: pasta, root's alone to write, and a /dev/net/tun to open.
 Status check_pasta();

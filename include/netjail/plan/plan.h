@@ -10,12 +10,14 @@
 //   pasta  <── tap ───>  uplink                                               without root
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "netjail/net/hosts.h"
 #include "netjail/nft/ruleset.h"
 #include "netjail/policy/policy.h"
 
@@ -29,6 +31,11 @@ inline constexpr std::string_view kHostInterfacePrefix =
 // Conntrack mark of a flow that this generation of the policy admitted ("nj", generation 1).
 inline constexpr std::uint32_t kGenerationMark = 0x6e6a0001;
 inline constexpr std::uint16_t kLogGroup = 1;
+// Most addresses of one family that a group of names can have open at a time (nft::Set::learns).
+inline constexpr std::uint32_t kMostLearned = 65536;
+// An address of a name stays open this much longer than its TTL says: programs keep addresses, look up once
+// and connect often, and a name whose addresses rotate gives others each time.
+inline constexpr std::chrono::seconds kLearnedGrace{300};
 
 // ---- what was read of the host (probe_host fills it; tests make their own)
 // ------------------------------------------
@@ -57,6 +64,7 @@ struct HostFacts {
   std::vector<std::string> search;     // search domains and options of the host's resolv.conf
   std::vector<std::string> resolv_options;
   bool has_resolver = false;               // resolv.conf names a server
+  std::vector<HostsEntry> hosts;           // of /etc/hosts; read for a policy with names alone
   std::string resolv_conf_target;          // where /etc/resolv.conf really is; empty: none
   std::string nsswitch;                    // text of /etc/nsswitch.conf; empty: none
   bool nscd_socket = false;                // /run/nscd exists
@@ -160,9 +168,16 @@ struct ChildPlan {
   bool operator==(const ChildPlan&) const = default;
 };
 
+struct HostsName {
+  Name name;
+  std::vector<Ip> addresses;  // of both families, in the order of the file, each once
+  bool operator==(const HostsName&) const = default;
+};
 struct ResolverPlan {
-  bool listen = true;    // a socket on the jail's loopback
-  bool forward = false;  // else every question is refused and reported
+  bool listen = true;               // a socket on the jail's loopback
+  bool forward = false;             // some name may be looked up; else every question is refused and reported
+  std::vector<HostsName> hosts;     // of the host's /etc/hosts, by name: those that may be looked up
+  std::vector<std::string> search;  // the search domains that the program's resolver appends
   bool operator==(const ResolverPlan&) const = default;
 };
 
@@ -194,7 +209,12 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
 // The router's ruleset for a policy. The counter and log prefix of every verdict is the id of the rule that
 // decides.
 // With pasta behind it the router masquerades, and lets only packets through that pasta can read.
+// For each group of names it has a set of each family that learns (learned_set), empty: what names turn out
+// to have is counted and blamed at the group's first rule.
 nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink = UplinkPlan::Kind::host);
+// Name of the set of that ruleset in which a group of make_name_groups has its addresses of one family. There
+// is none for IPv6 with ipv6 = false.
+std::string learned_set(std::string_view group, Family family);
 // What goes into that ruleset when the host gets addresses while the jail runs: elements of its sets; the
 // first time, rules to stand before all others of chain forward. A flow to such an address may have been
 // admitted while the address was somebody else's, or between its coming and this; until there is one, no
@@ -203,6 +223,7 @@ nft::Ruleset make_host_addition(const AddressSet& added, const AddressSet& earli
 // Name of the counter that the flows of a rule bump.
 std::string counter_name(std::string_view rule_id);
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host);
+// Of written addresses alone: a policy of names has nothing open yet that could be proven.
 std::vector<ProofPacket> make_proof(const Policy& policy, bool ipv6);
 
 // For people; as an `nft -f` script; as JSON with a stable schema (netjail(1)).
@@ -211,7 +232,7 @@ std::string render_plan_nft(const Plan& plan);
 std::string render_plan_json(const Plan& plan);
 
 // Addresses whose routes decide which interfaces of the host are uplinks: one inside each thing that the
-// policy opens.
+// policy opens; for names, which can be anywhere, one on each family's default route.
 std::vector<Ip> route_probes(const Policy& policy);
 
 }  // namespace netjail
