@@ -10,6 +10,7 @@
 
 #include "netjail/base/format.h"
 #include "netjail/kernel/nft.h"
+#include "netjail/plan/plan.h"
 #include "nft_fixture.h"
 
 using namespace netjail;
@@ -126,6 +127,27 @@ void check_encoding(const nft::Ruleset& ruleset) {
 TEST_CASE("every expression is encoded as nft(8) encodes its text") {
   if (!needs_root()) return;
   check_encoding(every_expression());
+}
+
+TEST_CASE("the filter of a policy with names is encoded, loaded and verified as nft(8) does it") {
+  if (!needs_root()) return;
+  const auto name = [](const char* text) {
+    return Destination{Destination::Kind::name, {}, text, {{text}, false}};
+  };
+  const Service ssh{kTcp, PortRange{22, 22}, {}};
+  Profile profile;
+  profile.rules = {{.to = {name("example.org"), name("bücher.example")}},
+                   {.to = {name("example.net"), {Destination::Kind::internet}}, .services = {ssh}},
+                   {.to = {name("b.example.net")}, .services = {ssh, {kUdp, PortRange{5000, 5999}, {}}}},
+                   {.action = Action::deny, .to = {name("example.com")}, .services = {ssh, {kIcmp, {}, 8}}}};
+  for (const bool ipv6 : {true, false})
+    for (const auto uplink : {UplinkPlan::Kind::host, UplinkPlan::Kind::pasta}) {
+      profile.ipv6 = ipv6;
+      nft::Ruleset ruleset = make_filter(make_policy(profile), uplink);
+      ruleset.table = "t";
+      CHECK(std::ranges::count(ruleset.sets, kMostLearned, &nft::Set::learns) == (ipv6 ? 8 : 4));
+      check_encoding(ruleset);
+    }
 }
 
 TEST_CASE("random rulesets are encoded as nft(8) encodes their text") {
