@@ -1,6 +1,6 @@
 // What a DNS answer teaches, and what of it may be passed on. Pure: octets → Answer → octets.
 //
-//   match_spelling(octets)     a response to our question, well-formed by two parsers
+//   match_answer(octets)       a response to our question, well-formed by two parsers
 //   read_answer(octets)        → Answer: the names from the one asked to the one that has the records
 //                                (CNAME, RFC 1034 section 3.6.2), and that name's records of the type asked
 //   filter_answer(Answer)      → the Answer without the addresses that may not be told
@@ -62,7 +62,7 @@ struct Answer {
   bool negative() const { return addresses.empty() && services.empty() && records.empty(); }
 };
 
-// `message` of match_spelling or match_answer, to a question that check_question lets through.
+// `message` of match_answer, to a question that check_question lets through.
 std::expected<Answer, Flaw> read_answer(Octets message, const Question& question);
 
 struct Filtered {

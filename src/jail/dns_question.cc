@@ -5,12 +5,38 @@
 namespace netjail::dns {
 namespace {
 
-constexpr std::array kAllowedTypes{kTypeA,  kTypeAaaa, kTypeCname, kTypeHttps, kTypeSvcb,
-                                   kTypeMx, kTypeSrv,  kTypeTxt,   kTypePtr};
+struct TypeName {
+  std::uint16_t type;
+  std::string_view name;
+};
+constexpr std::array kAllowedTypes{
+    TypeName{kTypeA, "A"},         TypeName{kTypeAaaa, "AAAA"}, TypeName{kTypeCname, "CNAME"},
+    TypeName{kTypeHttps, "HTTPS"}, TypeName{kTypeSvcb, "SVCB"}, TypeName{kTypeMx, "MX"},
+    TypeName{kTypeSrv, "SRV"},     TypeName{kTypeTxt, "TXT"},   TypeName{kTypePtr, "PTR"}};
+// What else is met.
+constexpr std::array kOtherTypes{
+    TypeName{2, "NS"},           TypeName{6, "SOA"},          TypeName{35, "NAPTR"},  TypeName{43, "DS"},
+    TypeName{44, "SSHFP"},       TypeName{46, "RRSIG"},       TypeName{48, "DNSKEY"}, TypeName{52, "TLSA"},
+    TypeName{kTypeIxfr, "IXFR"}, TypeName{kTypeAxfr, "AXFR"}, TypeName{255, "ANY"},   TypeName{257, "CAA"}};
 
 }  // namespace
 
-bool may_ask(std::uint16_t type) { return std::ranges::find(kAllowedTypes, type) != kAllowedTypes.end(); }
+bool may_ask(std::uint16_t type) {
+  return std::ranges::find(kAllowedTypes, type, &TypeName::type) != kAllowedTypes.end();
+}
+
+std::string type_name(std::uint16_t type) {
+  for (const std::span<const TypeName> names :
+       {std::span<const TypeName>(kAllowedTypes), std::span<const TypeName>(kOtherTypes)})
+    if (const auto found = std::ranges::find(names, type, &TypeName::type); found != names.end())
+      return std::string(found->name);
+  return "TYPE" + std::to_string(type);
+}
+
+std::optional<std::uint16_t> parse_type(std::string_view word) {
+  const auto found = std::ranges::find(kAllowedTypes, word, &TypeName::name);
+  return found == kAllowedTypes.end() ? std::nullopt : std::optional(found->type);
+}
 
 Query check_question(Octets message) {
   Query query = read_query(message);
@@ -43,14 +69,10 @@ Data make_question(const Name& name, std::uint16_t type, std::uint16_t id, const
   return message;
 }
 
-std::optional<std::span<std::uint8_t>> match_spelling(std::span<std::uint8_t> answer, Octets query,
-                                                      const Question& question) {
-  // match_answer writes the query's spelling into the answer: compare before.
-  if (answer.size() < question.end) return std::nullopt;
+bool repeats_spelling(Octets answer, Octets query, const Question& question) {
+  if (answer.size() < question.end) return false;
   const std::size_t size = question.end - kHeader;
-  if (!std::ranges::equal(Octets(answer).subspan(kHeader, size), query.subspan(kHeader, size)))
-    return std::nullopt;
-  return match_answer(answer, query, question);
+  return std::ranges::equal(answer.subspan(kHeader, size), query.subspan(kHeader, size));
 }
 
 }  // namespace netjail::dns

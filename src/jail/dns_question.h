@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <string_view>
 
 #include "dns_message.h"
 
@@ -18,6 +19,9 @@ inline constexpr std::uint16_t kOwnUdpSize = 1232;
 
 // The types that a client may ask for (DESIGN.md section 3): A, AAAA, CNAME, HTTPS, SVCB, MX, SRV, TXT, PTR.
 bool may_ask(std::uint16_t type);
+// "AAAA", or "TYPE65400" (RFC 3597); the type of a word of may_ask, in capitals.
+std::string type_name(std::uint16_t type);
+std::optional<std::uint16_t> parse_type(std::string_view word);
 
 // As read_query, and REFUSED for another class than IN and for a type that nobody may ask for. Options of the
 // client's OPT are no error: they just end here.
@@ -30,10 +34,9 @@ using CaseBits = std::array<std::uint8_t, (kMaxName + 7) / 8>;
 // (draft-vixie-dnsext-dns0x20): a forger must guess them too.
 Data make_question(const Name& name, std::uint16_t type, std::uint16_t id, const CaseBits& bits);
 
-// As match_answer, but the answer must also repeat the spelling of the name. `query` is of make_question.
-// Some servers do not keep the case: an answer that fails here only may be asked for again over TCP, where
-// nobody can forge it and match_answer is enough.
-std::optional<std::span<std::uint8_t>> match_spelling(std::span<std::uint8_t> answer, Octets query,
-                                                      const Question& question);
+// Whether an answer has the question's name as `query` of make_question spells it. Asked before match_answer,
+// which writes that spelling into it. Some servers do not keep the case: an answer that fails here only may
+// be asked for again over TCP, where nobody can forge it.
+bool repeats_spelling(Octets answer, Octets query, const Question& question);
 
 }  // namespace netjail::dns

@@ -1,17 +1,14 @@
-// The jail's side: takes questions, decides what becomes of them, sends the answers, keeps the time for all.
+// The sockets of the jail, and the time for all.
 #include "netjail/jail/resolver.h"
 
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <utility>
 
-#include "resolver_connection.h"
-#include "resolver_exchange.h"
+#include "resolver_server.h"
 
 namespace netjail {
 namespace {
@@ -23,25 +20,6 @@ constexpr int kDatagramsPerTurn = 64;
 constexpr int kConnectionsPerTurn = 16;
 // After accept(2) has failed for want of descriptors or memory: a retry at once would be a busy loop.
 constexpr std::chrono::milliseconds kAcceptPause{100};
-
-struct Client {
-  sockaddr_in6 address{};  // or a sockaddr_in
-  socklen_t length = sizeof(sockaddr_in6);
-};
-
-// Owned objects, each of which knows its place: taking one out costs nothing and may be done by itself.
-template <class T>
-void put(std::vector<std::shared_ptr<T>>& all, std::shared_ptr<T> one) {
-  one->slot = all.size();
-  all.push_back(std::move(one));
-}
-template <class T>
-void take_out(std::vector<std::shared_ptr<T>>& all, const T& one) {
-  const std::size_t slot = one.slot;
-  all.back()->slot = slot;
-  std::swap(all[slot], all.back());
-  all.pop_back();
-}
 
 // Gives `fd` to the loop.
 Status adopt(asio::posix::stream_descriptor& socket, Fd fd, std::string_view what) {
@@ -56,64 +34,16 @@ Status adopt(asio::posix::stream_descriptor& socket, Fd fd, std::string_view wha
   return fail_errno("cannot serve DNS on the jail's " + std::string(what) + " socket");
 }
 
-// Lives until the loop has dropped its last handler, which may be after the Resolver.
-class Server : public std::enable_shared_from_this<Server> {
- public:
-  using OnRefused = std::function<void(const std::string&, std::uint16_t)>;
+}  // namespace
 
-  Server(asio::io_context& loop, const ResolverSettings& settings, OnRefused on_refused)
-      : desk_{.loop = loop,
-              .settings = settings,
-              .upstreams = Upstreams(settings.upstreams, settings.resolv_conf),
-              .counts = {},
-              .ids = {}},
-        on_refused_(std::move(on_refused)),
-        udp_(loop),
-        tcp_(loop),
-        timer_(loop) {}
-
-  Status start(Fd udp, Fd tcp) {
-    NJ_TRY(adopt(udp_, std::move(udp), "UDP"));
-    NJ_TRY(adopt(tcp_, std::move(tcp), "TCP"));
-    wait_udp();
-    wait_tcp();
-    return {};
-  }
-  void stop();
-  const ResolverCounts& counts() const { return desk_.counts; }
-
- private:
-  void wait_udp();
-  void read_udp();
-  void take_datagram(dns::Octets message, const Client& client);
-  void send_udp(dns::Octets message, const Client& client);
-
-  void wait_tcp();
-  void accept();
-  void add_connection(Fd socket);
-  bool make_room();
-  void take_message(const std::shared_ptr<Connection>& connection, dns::Octets message);
-
-  std::optional<std::vector<std::uint8_t>> answer_here(dns::Octets message, const dns::Query& query);
-  template <class Reply>
-  void forward(dns::Octets message, const dns::Question& question, Transport transport, Reply reply);
-
-  void wake_at(Clock::time_point when);
-  void sweep();
-
-  Desk desk_;
-  OnRefused on_refused_;
-  asio::posix::stream_descriptor udp_;
-  asio::posix::stream_descriptor tcp_;
-  // One timer for all. It is set to the earliest time-out and looks at everybody when it fires; a question
-  // that was answered in time, as almost all are, never touches it.
-  asio::steady_timer timer_;
-  Clock::time_point wake_ = Clock::time_point::max();
-  bool accept_paused_ = false;
-  bool stopped_ = false;
-  std::vector<std::shared_ptr<Exchange>> exchanges_;
-  std::vector<std::shared_ptr<Connection>> connections_;
-};
+Status Server::start(Fd udp, Fd tcp) {
+  NJ_TRY(names_.open_hosts(Clock::now()));
+  NJ_TRY(adopt(udp_, std::move(udp), "UDP"));
+  NJ_TRY(adopt(tcp_, std::move(tcp), "TCP"));
+  wait_udp();
+  wait_tcp();
+  return {};
+}
 
 void Server::stop() {
   if (std::exchange(stopped_, true)) return;
@@ -122,39 +52,8 @@ void Server::stop() {
   tcp_.close(ignored);
   timer_.cancel();
   for (const auto& exchange : std::exchange(exchanges_, {})) exchange->cancel();
+  lookups_.clear();
   for (const auto& connection : std::exchange(connections_, {})) connection->close();
-}
-
-// What is answered without asking anybody; nothing for what deserves no answer.
-std::optional<std::vector<std::uint8_t>> Server::answer_here(dns::Octets message, const dns::Query& query) {
-  if (!query.question) {
-    ++desk_.counts.malformed;
-    if (query.fate == dns::Query::Fate::drop) return std::nullopt;
-    return dns::make_answer(message, std::nullopt, query.rcode);
-  }
-  ++desk_.counts.questions;
-  const auto rcode = desk_.settings.forward ? query.rcode : dns::Rcode::refused;
-  auto answer = dns::make_answer(message, query.question, rcode);
-  if (rcode == dns::Rcode::refused) {
-    ++desk_.counts.refused;
-    if (on_refused_) on_refused_(dns::printable_name(message), query.question->type);
-  } else {
-    ++desk_.counts.answered;
-  }
-  return answer;
-}
-
-template <class Reply>
-void Server::forward(dns::Octets message, const dns::Question& question, Transport transport, Reply reply) {
-  auto exchange = std::make_shared<Exchange>(
-      desk_, message, question, transport,
-      [this, reply = std::move(reply)](Exchange& done, std::span<std::uint8_t> answer) {
-        take_out(exchanges_, done);
-        reply(answer);
-      });
-  put(exchanges_, exchange);
-  exchange->start(Clock::now());
-  wake_at(exchange->deadline());
 }
 
 void Server::wait_udp() {
@@ -165,39 +64,21 @@ void Server::wait_udp() {
 
 void Server::read_udp() {
   for (int count = 0; count < kDatagramsPerTurn && !stopped_; ++count) {
-    Client client;
+    Datagram from;
     // One octet more than a question may have: what fills it is too long.
-    const ssize_t got =
-        ::recvfrom(udp_.native_handle(), desk_.scratch.data(), dns::kMaxQuery + 1, MSG_DONTWAIT,
-                   reinterpret_cast<sockaddr*>(&client.address), &client.length);
+    const ssize_t got = ::recvfrom(udp_.native_handle(), desk_.scratch.data(), dns::kMaxQuery + 1,
+                                   MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from.address), &from.length);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
     if (got < 0) continue;  // a signal, or an ICMP error for an earlier answer
-    take_datagram(desk_.scratch.first(static_cast<std::size_t>(got)), client);
+    take(desk_.scratch.first(static_cast<std::size_t>(got)), from);
   }
   if (!stopped_) wait_udp();
 }
 
-void Server::take_datagram(dns::Octets message, const Client& client) {
-  const dns::Query query = dns::read_query(message);
-  if (query.fate != dns::Query::Fate::forward || !desk_.settings.forward) {
-    if (const auto answer = answer_here(message, query)) send_udp(*answer, client);
-    return;
-  }
-  ++desk_.counts.questions;
-  if (exchanges_.size() >= desk_.settings.max_in_flight) {
-    ++desk_.counts.dropped;
-    return;
-  }
-  forward(message, *query.question, Transport::udp,
-          [this, client, question = *query.question](std::span<std::uint8_t> answer) {
-            send_udp(dns::truncate(answer, question, question.udp_size), client);
-          });
-}
-
-void Server::send_udp(dns::Octets message, const Client& client) {
+void Server::send_udp(dns::Octets message, const Datagram& to) {
   const ssize_t put =
       ::sendto(udp_.native_handle(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-               reinterpret_cast<const sockaddr*>(&client.address), client.length);
+               reinterpret_cast<const sockaddr*>(&to.address), to.length);
   if (put < 0) ++desk_.counts.dropped;  // as if the network had lost it
 }
 
@@ -232,7 +113,10 @@ void Server::add_connection(Fd socket) {
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   auto connection = Connection::create(
       desk_, std::move(socket), Clock::now(),
-      [this](const std::shared_ptr<Connection>& from, dns::Octets message) { take_message(from, message); },
+      [this](const std::shared_ptr<Connection>& from, dns::Octets message) {
+        const auto keep = shared_from_this();
+        take(message, from);
+      },
       [this](const Connection& gone) {
         if (!stopped_) take_out(connections_, gone);
       });
@@ -250,22 +134,6 @@ bool Server::make_room() {
   }
   if (idle) idle->close();
   return idle != nullptr;
-}
-
-void Server::take_message(const std::shared_ptr<Connection>& connection, dns::Octets message) {
-  const auto keep = shared_from_this();
-  const dns::Query query = dns::read_query(message);
-  if (query.fate != dns::Query::Fate::forward || !desk_.settings.forward) {
-    const auto answer = answer_here(message, query);
-    return answer ? connection->answer(*answer) : connection->no_answer();
-  }
-  ++desk_.counts.questions;
-  if (exchanges_.size() >= desk_.settings.max_in_flight) {
-    ++desk_.counts.failed;
-    return connection->answer(dns::make_answer(message, query.question, dns::Rcode::server_failure));
-  }
-  forward(message, *query.question, Transport::tcp,
-          [connection](std::span<std::uint8_t> answer) { connection->answer(answer); });
 }
 
 void Server::wake_at(Clock::time_point when) {
@@ -296,6 +164,8 @@ void Server::sweep() {
   wake_at(next);
 }
 
+namespace {
+
 class LoopResolver final : public Resolver {
  public:
   explicit LoopResolver(std::shared_ptr<Server> server) : server_(std::move(server)) {}
@@ -303,6 +173,7 @@ class LoopResolver final : public Resolver {
   LoopResolver(const LoopResolver&) = delete;
   LoopResolver& operator=(const LoopResolver&) = delete;
   const ResolverCounts& counts() const override { return server_->counts(); }
+  std::string name_of(const Ip& address) const override { return server_->name_of(address); }
   void stop() override { server_->stop(); }
 
  private:
@@ -311,10 +182,9 @@ class LoopResolver final : public Resolver {
 
 }  // namespace
 
-Result<std::unique_ptr<Resolver>> Resolver::create(
-    asio::io_context& loop, ResolverSettings settings, Fd udp, Fd tcp,
-    std::function<void(const std::string&, std::uint16_t)> on_refused) {
-  auto server = std::make_shared<Server>(loop, settings, std::move(on_refused));
+Result<std::unique_ptr<Resolver>> Resolver::create(asio::io_context& loop, ResolverSettings settings, Fd udp,
+                                                   Fd tcp, ResolverHooks hooks) {
+  auto server = std::make_shared<Server>(loop, std::move(settings), std::move(hooks));
   auto resolver = std::make_unique<LoopResolver>(server);
   NJ_TRY(server->start(std::move(udp), std::move(tcp)));
   return resolver;

@@ -29,24 +29,29 @@ ssize_t receive(int fd, std::span<std::uint8_t> memory) {
 
 }  // namespace
 
-std::uint16_t RandomIds::next() {
-  if (left_ == 0) {
-    // Up to 256 octets come whole and without EINTR once the generator is ready (getrandom(2)).
-    while (::getrandom(ids_.data(), sizeof ids_, 0) != static_cast<ssize_t>(sizeof ids_)) {
+void RandomOctets::fill(std::span<std::uint8_t> octets) {
+  for (std::uint8_t& octet : octets) {
+    if (left_ == 0) {
+      // Up to 256 octets come whole and without EINTR once the generator is ready (getrandom(2)).
+      while (::getrandom(octets_.data(), octets_.size(), 0) != static_cast<ssize_t>(octets_.size())) {
+      }
+      left_ = octets_.size();
     }
-    left_ = ids_.size();
+    octet = octets_[--left_];
   }
-  return ids_[--left_];
 }
 
-Exchange::Exchange(Desk& desk, dns::Octets query, const dns::Question& question, Transport transport,
-                   Done done)
+std::uint16_t RandomOctets::number() {
+  std::array<std::uint8_t, 2> octets{};
+  fill(octets);
+  return static_cast<std::uint16_t>(octets[0] << 8 | octets[1]);
+}
+
+Exchange::Exchange(Desk& desk, const dns::Name& name, std::uint16_t type, Done done)
     : desk_(desk),
-      query_(query.begin(), query.end()),
-      question_(question),
-      transport_(transport),
+      name_(name),
+      question_{.end = dns::kHeader + name.wire.size() + 4, .type = type},
       done_(std::move(done)),
-      client_id_(dns::message_id(query)),
       socket_(desk.loop) {}
 
 void Exchange::start(Clock::time_point now) {
@@ -64,41 +69,61 @@ void Exchange::cancel() {
 
 void Exchange::expire(Clock::time_point now) {
   if (finished()) return;
+  if (now >= give_up_) return finish({});
+  if (misspelled_) return lost_connection();
   silent_ = true;
-  if (now >= give_up_) return rejection_.empty() ? fail() : finish(rejection_);
   ask_next(now);
 }
 
 void Exchange::ask_next(Clock::time_point now) {
   while (true) {
-    asio::error_code ignored;
-    socket_.close(ignored);
-    ++turn_;
+    misspelled_ = false;
     if (asked_ == list_->size()) {
-      if (!rejection_.empty()) return finish(rejection_);
-      if (!std::exchange(silent_, false)) return fail();
+      if (!std::exchange(silent_, false)) return finish({});
       asked_ = 0;
     }
+    ++asked_;
     deadline_ = std::min(now + desk_.settings.try_timeout, give_up_);
-    if (ask((*list_)[(first_ + asked_++) % list_->size()])) return;
+    if (ask(false)) return;
   }
 }
 
+// The same server once more, for what it said over UDP.
+void Exchange::ask_again() {
+  if (!ask(true)) lost_connection();
+}
+
 // False: its turn is over already.
-bool Exchange::ask(const Upstream& upstream) {
-  dns::set_message_id(query_, desk_.ids.next());
-  Fd fd = open_upstream(upstream, transport_ == Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
+bool Exchange::ask(bool tcp) {
+  asio::error_code ignored;
+  socket_.close(ignored);
+  ++turn_;
+  dns::CaseBits bits;
+  desk_.random.fill(std::span(bits).first((name_.wire.size() + 7) / 8));
+  query_ = dns::make_question(name_, question_.type, desk_.random.number(), bits);
+  Fd fd = open_upstream((*list_)[server()], tcp ? SOCK_STREAM : SOCK_DGRAM);
   if (!fd) return false;
-  if (transport_ == Transport::udp &&
+  if (!tcp &&
       ::send(fd.get(), query_.data(), query_.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(query_.size()))
     return false;
   asio::error_code error;
   socket_.assign(fd.get(), error);
   if (error) return false;
   (void)fd.release();
-  stage_ = transport_ == Transport::udp ? Stage::udp : Stage::connecting;
-  wait(stage_ == Stage::udp ? Descriptor::wait_read : Descriptor::wait_write);
+  stage_ = tcp ? Stage::connecting : Stage::udp;
+  wait(tcp ? Descriptor::wait_write : Descriptor::wait_read);
   return true;
+}
+
+// A server without TCP: that it does not spell as we do is its way then.
+void Exchange::lost_connection() {
+  if (misspelled_) {
+    misspelled_ = false;
+    desk_.upstreams.spells(list_, server());
+    deadline_ = std::min(Clock::now() + desk_.settings.try_timeout, give_up_);
+    if (ask(false)) return;
+  }
+  ask_next(Clock::now());
 }
 
 void Exchange::wait(Descriptor::wait_type direction) {
@@ -131,7 +156,7 @@ void Exchange::connected() {
   int error = 0;
   socklen_t length = sizeof error;
   if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0)
-    return ask_next(Clock::now());
+    return lost_connection();
   stage_ = Stage::writing;
   written_ = 0;
   write_tcp();
@@ -149,7 +174,7 @@ void Exchange::write_tcp() {
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
   const ssize_t put = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (put < 0 && !would_block(errno) && errno != EINTR) return ask_next(Clock::now());
+  if (put < 0 && !would_block(errno) && errno != EINTR) return lost_connection();
   if (put > 0) written_ += static_cast<std::size_t>(put);
   if (written_ < length.size() + query_.size()) return wait(Descriptor::wait_write);
   stage_ = Stage::reading;
@@ -160,7 +185,7 @@ void Exchange::write_tcp() {
 void Exchange::read_tcp() {
   const ssize_t got = receive(socket_.native_handle(), desk_.scratch);
   if (got < 0 && would_block(errno)) return wait(Descriptor::wait_read);
-  if (got <= 0) return ask_next(Clock::now());
+  if (got <= 0) return lost_connection();
   incoming_.insert(incoming_.end(), desk_.scratch.begin(), desk_.scratch.begin() + got);
   if (incoming_.size() < 2) return wait(Descriptor::wait_read);
   const std::size_t length = static_cast<std::size_t>(incoming_[0] << 8 | incoming_[1]);
@@ -171,38 +196,38 @@ void Exchange::read_tcp() {
   ask_next(Clock::now());
 }
 
-// True when `message` answers the question, or is the refusal to.
+// True when `message` ends this server's turn, or begins its second one.
 bool Exchange::take(std::span<std::uint8_t> message) {
-  const auto answer = dns::match_answer(message, query_, question_);
-  if (!answer) return false;
-  const auto rcode = dns::message_rcode(*answer);
-  if (rcode == dns::Rcode::server_failure || rcode == dns::Rcode::refused) {
-    if (rejection_.empty()) rejection_.assign(answer->begin(), answer->end());
+  const bool udp = stage_ == Stage::udp;
+  const bool spelled = udp && !desk_.upstreams.any_spelling(list_, server());
+  // Writes our spelling into the message: compare before.
+  const bool repeats = !spelled || dns::repeats_spelling(message, query_, question_);
+  const auto matched = dns::match_answer(message, query_, question_);
+  if (!matched) return false;
+  if (!repeats) {
+    misspelled_ = true;
+    ask_again();
+    return true;
+  }
+  auto answer = dns::read_answer(*matched, question_);
+  if (answer && answer->truncated && udp) {
+    ask_again();
+    return true;
+  }
+  if (!answer || answer->truncated) {
     ask_next(Clock::now());
     return true;
   }
-  desk_.upstreams.answered(list_, (first_ + asked_ - 1) % list_->size());
-  finish(*answer);
+  desk_.upstreams.answered(list_, server());
+  finish(std::move(*answer));
   return true;
 }
 
-void Exchange::finish(std::span<std::uint8_t> answer) {
+void Exchange::finish(std::optional<dns::Answer> answer) {
   const auto keep = shared_from_this();
   asio::error_code ignored;
   socket_.close(ignored);
-  dns::set_message_id(answer, client_id_);
-  ++desk_.counts.answered;
-  std::exchange(done_, nullptr)(*this, answer);
-}
-
-void Exchange::fail() {
-  const auto keep = shared_from_this();
-  asio::error_code ignored;
-  socket_.close(ignored);
-  dns::set_message_id(query_, client_id_);
-  ++desk_.counts.failed;
-  auto answer = dns::make_answer(query_, question_, dns::Rcode::server_failure);
-  std::exchange(done_, nullptr)(*this, answer);
+  std::exchange(done_, nullptr)(*this, std::move(answer));
 }
 
 }  // namespace netjail

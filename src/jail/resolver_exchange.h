@@ -1,9 +1,12 @@
-// One question on its way: it asks one server after the other, over UDP or over TCP as its client did, until
-// one gives an answer that fits, all have refused, or the time is over.
+// One question on its way: it asks one server after the other until one gives an answer that fits, all have
+// refused, or the time is over.
 //
-// Whatever comes in over UDP and is not that answer is ignored (it may be forged) and the server's time runs
-// on. A server that says SERVFAIL or REFUSED, an ICMP error, a refused or broken TCP connection end its turn
-// at once. When a whole round ends without one time-out no further round is tried.
+// Over UDP the id, the source port and the spelling of the name are random (draft-vixie-dnsext-dns0x20), and
+// whatever comes in and does not repeat them is ignored (it may be forged): the server's time runs on. An
+// answer that was cut off, or that only fails to repeat the spelling, is asked for again over TCP, which
+// nobody can forge; a server that spells as it likes and has no TCP is taken at its word from then on. A
+// server that says SERVFAIL or REFUSED, an answer that makes no sense, an ICMP error, a refused or broken TCP
+// connection end its turn at once. When a whole round ends without one time-out no further round is tried.
 #pragma once
 
 #include <array>
@@ -13,18 +16,20 @@
 #include <span>
 #include <vector>
 
-#include "dns_message.h"
+#include "dns_answer.h"
+#include "dns_question.h"
 #include "resolver_upstreams.h"
 
 namespace netjail {
 
-// Ids from the kernel's generator, some at a time.
-class RandomIds {
+// Octets from the kernel's generator, some at a time.
+class RandomOctets {
  public:
-  std::uint16_t next();
+  void fill(std::span<std::uint8_t> octets);
+  std::uint16_t number();
 
  private:
-  std::array<std::uint16_t, 64> ids_{};
+  std::array<std::uint8_t, 256> octets_{};
   std::size_t left_ = 0;
 };
 
@@ -35,20 +40,17 @@ struct Desk {
   ResolverSettings settings;
   Upstreams upstreams;
   ResolverCounts counts;
-  RandomIds ids;
+  RandomOctets random;
   std::unique_ptr<std::uint8_t[]> memory = std::make_unique_for_overwrite<std::uint8_t[]>(dns::kMaxMessage);
   std::span<std::uint8_t> scratch{memory.get(), dns::kMaxMessage};
 };
 
-enum class Transport : std::uint8_t { udp, tcp };
-
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  // Called once, with a whole answer (SERVFAIL when there is none) that begins with the client's id; it may
-  // be written to.
-  using Done = std::function<void(Exchange&, std::span<std::uint8_t> answer)>;
+  // Called once; without an answer when no server gave one.
+  using Done = std::function<void(Exchange&, std::optional<dns::Answer>)>;
 
-  Exchange(Desk& desk, dns::Octets query, const dns::Question& question, Transport transport, Done done);
+  Exchange(Desk& desk, const dns::Name& name, std::uint16_t type, Done done);
   void start(Clock::time_point now);  // may call `done` before it returns
   void cancel();                      // forgets `done`
   Clock::time_point deadline() const { return deadline_; }
@@ -58,30 +60,31 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
  private:
   void ask_next(Clock::time_point now);
-  bool ask(const Upstream& upstream);
+  void ask_again();
+  bool ask(bool tcp);
   void wait(asio::posix::descriptor_base::wait_type direction);
   void ready();
   void read_udp();
   void connected();
   void write_tcp();
   void read_tcp();
+  void lost_connection();
   bool take(std::span<std::uint8_t> message);
-  void finish(std::span<std::uint8_t> answer);
-  void fail();
+  void finish(std::optional<dns::Answer> answer);
+  std::size_t server() const { return (first_ + asked_ - 1) % list_->size(); }
   bool finished() const { return !done_; }
 
   Desk& desk_;
-  std::vector<std::uint8_t> query_;
+  dns::Name name_;
+  dns::Data query_;
   dns::Question question_;
-  Transport transport_;
   Done done_;
-  std::uint16_t client_id_;
 
   UpstreamList list_;
-  std::size_t first_ = 0;                // index in list_ of the first server asked
-  std::size_t asked_ = 0;                // in this round
-  bool silent_ = false;                  // somebody did not answer in this round
-  std::vector<std::uint8_t> rejection_;  // the first SERVFAIL or REFUSED of this round
+  std::size_t first_ = 0;    // index in list_ of the first server asked
+  std::size_t asked_ = 0;    // in this round
+  bool silent_ = false;      // somebody did not answer in this round
+  bool misspelled_ = false;  // why this server is asked over TCP
   Clock::time_point give_up_{};
   Clock::time_point deadline_{};
 

@@ -80,11 +80,22 @@ const UpstreamList& Upstreams::current(Clock::time_point now) {
   auto upstreams = parse_resolv_conf(*text);
   list_ = std::make_shared<const std::vector<Upstream>>(std::move(upstreams));
   first_ = 0;
+  spelling_.clear();
   return list_;
 }
 
 void Upstreams::answered(const UpstreamList& list, std::size_t index) {
   if (list == list_) first_ = index;
+}
+
+void Upstreams::spells(const UpstreamList& list, std::size_t index) {
+  if (list != list_) return;
+  spelling_.resize(list_->size());
+  spelling_[index] = true;
+}
+
+bool Upstreams::any_spelling(const UpstreamList& list, std::size_t index) const {
+  return list == list_ && index < spelling_.size() && spelling_[index];
 }
 
 Fd open_upstream(const Upstream& upstream, int type) {

@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "netjail/jail/resolver.h"
+#include "resolver_cache.h"
 
 namespace netjail {
 
-using Clock = std::chrono::steady_clock;
 using UpstreamList = std::shared_ptr<const std::vector<Upstream>>;
 
 class Upstreams {
@@ -26,6 +26,9 @@ class Upstreams {
   // Where to begin in current(): the server that answered last.
   std::size_t first() const { return first_; }
   void answered(const UpstreamList& list, std::size_t index);
+  // The server answers in a spelling of its own, and has no TCP: its answers are taken as they come.
+  void spells(const UpstreamList& list, std::size_t index);
+  bool any_spelling(const UpstreamList& list, std::size_t index) const;
 
  private:
   struct Stamp {
@@ -40,6 +43,7 @@ class Upstreams {
   std::string path_;
   UpstreamList list_;
   std::size_t first_ = 0;
+  std::vector<bool> spelling_;  // of list_: any_spelling
   Stamp stamp_;
   Clock::time_point next_look_{};
 };

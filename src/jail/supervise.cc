@@ -6,6 +6,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
@@ -113,15 +114,40 @@ class Supervisor {
  private:
   Status start_resolver() {
     if (!in_.udp) return {};
+    const ResolverPlan& plan = in_.plan.resolver;
     ResolverSettings settings;
-    settings.forward = in_.plan.resolver.forward;
-    if (settings.forward)
+    settings.policy = in_.plan.policy;
+    settings.hosts = plan.hosts;
+    settings.search = plan.search;
+    settings.ipv6 = in_.plan.uplink.ipv6;
+    if (plan.forward)
       if (const auto text = read_file(settings.resolv_conf, 1u << 20))
         settings.upstreams = parse_resolv_conf(*text);
-    NJ_TRY_AS(resolver_,
-              Resolver::create(loop_, std::move(settings), std::move(in_.udp), std::move(in_.tcp),
-                               [this](const std::string& name, std::uint16_t) { refuse_name(name); }));
+    ResolverHooks hooks{
+        .open = [this](std::span<const Opening> openings) { return open(openings); },
+        .on_refused = [this](const RefusedName& refused) { refuse_name(refused); },
+    };
+    NJ_TRY_AS(resolver_, Resolver::create(loop_, std::move(settings), std::move(in_.udp), std::move(in_.tcp),
+                                          std::move(hooks)));
     return {};
+  }
+
+  // Into the sets of the router, in one transaction.
+  Status open(std::span<const Opening> openings) {
+    std::vector<Lesson> lessons;
+    for (const Opening& opening : openings) {
+      // Of one family after the other: a set has one.
+      const std::span<const LearnedAddress> all(opening.addresses);
+      const auto middle =
+          std::ranges::partition_point(
+              all, [](const LearnedAddress& one) { return one.address.family == Family::ipv4; }) -
+          all.begin();
+      const auto split = static_cast<std::size_t>(middle);
+      const std::string& group = groups_[opening.group].id;
+      if (split > 0) lessons.push_back({learned_set(group, Family::ipv4), all.first(split)});
+      if (split < all.size()) lessons.push_back({learned_set(group, Family::ipv6), all.subspan(split)});
+    }
+    return learned_.add(in_.rules, lessons);
   }
 
   // The program has 0-2 now. Holding a pipe's end as well would hide from the other side that the program
@@ -133,8 +159,8 @@ class Supervisor {
     ::dup2(null.get(), 1);
   }
 
-  void refuse_name(const std::string& name) {
-    if (!outcome_.add_refused_name(name)) return;
+  void refuse_name(const RefusedName& refused) {
+    if (!outcome_.add_refused_name(refused)) return;
     if (in_.options.on_refused_name) in_.options.on_refused_name(outcome_.refused_names.back());
   }
 
@@ -266,7 +292,9 @@ class Supervisor {
   void read_log(std::size_t most) {
     in_.log.read(most, [this](const std::string& rule, std::span<const std::byte> octets) {
       const auto flow = parse_packet(octets);
-      if (!flow || !outcome_.add_refusal(*flow, rule)) return;
+      if (!flow) return;
+      const std::string name = resolver_ ? resolver_->name_of(flow->destination) : std::string();
+      if (!outcome_.add_refusal(*flow, rule, printable(name))) return;
       if (in_.options.on_refusal) in_.options.on_refusal(outcome_.refusals.back());
     });
   }
@@ -282,6 +310,8 @@ class Supervisor {
   asio::posix::stream_descriptor attempts_;
   asio::posix::stream_descriptor host_events_;
   asio::steady_timer hangup_;
+  const std::vector<NameGroup> groups_ = make_name_groups(in_.plan.policy);
+  LearnedSets learned_{std::string(kTable)};
   std::unique_ptr<Resolver> resolver_;
   Outcome outcome_;
   std::optional<Error> error_;

@@ -47,12 +47,15 @@ std::string describe_rule(const Policy& policy, std::string_view id) {
   return text + ')';
 }
 
-std::string allow_spec(const Policy& policy, const Flow& flow) {
+std::string allow_spec(const Policy& policy, const Flow& flow, const std::string& asked) {
   const Verdict verdict = decide(policy, flow);
   if (verdict.rule != kDefaultRule && verdict.rule != kLocalRule) return {};
   const bool ipv6 = flow.destination.family == Family::ipv6;
   if (ipv6 && !policy.ipv6) return {};              // ipv6 = false beats every rule
   if (is_ipv4_mapped(flow.destination)) return {};  // a SPEC cannot name it
+  // A rule by name does not open a local address.
+  if (verdict.rule == kDefaultRule && !allow_spec(policy, asked).empty())
+    return asked + ':' + service_spec(flow);
   const std::string address = to_string(flow.destination);
   return (ipv6 ? '[' + address + ']' : address) + ':' + service_spec(flow);
 }

@@ -85,4 +85,13 @@ NameVerdict NameRules::find(const Name& name) const {
   return verdict;
 }
 
+std::vector<std::size_t> NameRules::denials(const Name& name) const {
+  std::vector<std::size_t> groups;
+  for (const std::size_t index : set_.find(name)) {
+    const Owner& owner = owners_[index];
+    if (owner.action == Action::deny && owner.group) groups.push_back(*owner.group);
+  }
+  return groups;
+}
+
 }  // namespace netjail

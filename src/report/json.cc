@@ -1,7 +1,15 @@
+#include <array>
+
 #include "netjail/base/json.h"
 #include "netjail/report/report.h"
 
 namespace netjail {
+namespace {
+
+// Of RefusedName::Why.
+constexpr std::array kWhy{"rule", "type", "address", "budget", "full"};
+
+}  // namespace
 
 std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
   std::string out;
@@ -21,7 +29,11 @@ std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
           {"count", found == counts.end() ? 0 : found->second}});
   }
   for (const RefusedName& name : outcome.refused_names)
-    line({{"event", "refused-name"}, {"name", name.name}, {"count", name.count}});
+    line({{"event", "refused-name"},
+          {"name", name.name},
+          {"why", kWhy[static_cast<std::size_t>(name.why)]},
+          {"detail", name.detail},
+          {"count", name.count}});
   for (const RefusedNamespace& one : outcome.refused_namespaces)
     line({{"event", "refused-namespace"}, {"program", one.program}, {"count", one.count}});
   for (const Refusal& refusal : outcome.refusals) {
@@ -33,7 +45,9 @@ std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
     if (has_ports(refusal.flow.protocol)) json["port"] = refusal.flow.port;
     if (refusal.flow.protocol == kIcmp || refusal.flow.protocol == kIcmp6)
       json["icmp-type"] = refusal.flow.icmp_type;
-    if (const std::string spec = allow_spec(plan.policy, refusal.flow); !spec.empty()) json["allow"] = spec;
+    if (!refusal.name.empty()) json["name"] = refusal.name;
+    if (const std::string spec = allow_spec(plan.policy, refusal.flow, refusal.name); !spec.empty())
+      json["allow"] = spec;
     line(json);
   }
   line({{"event", "end"},

@@ -7,9 +7,46 @@ namespace {
 
 constexpr std::size_t kMostLines = 20;  // of the summary; --json FILE has them all
 
-std::string remedy(const Plan& plan, const Flow& flow) {
-  const std::string spec = allow_spec(plan.policy, flow);
+std::string remedy(const Plan& plan, const Refusal& refusal) {
+  const std::string spec = allow_spec(plan.policy, refusal.flow, refusal.name);
   return spec.empty() ? std::string() : describe_remedy(plan.policy, spec);
+}
+
+// What it takes to open a name that is shut.
+std::string remedy(const Plan& plan, const RefusedName& refused) {
+  if (refused.why == RefusedName::Why::address)
+    return "local = true in its rule, or --allow " + shell_quote(refused.detail + ":PORT");
+  if (refused.why != RefusedName::Why::rule || refused.detail != kDefaultRule) return {};
+  const std::string spec = allow_spec(plan.policy, refused.name);
+  return spec.empty() ? spec : describe_remedy(plan.policy, spec);
+}
+
+std::string reason(const Plan& plan, const RefusedName& refused) {
+  using Why = RefusedName::Why;
+  switch (refused.why) {
+    case Why::rule:
+      if (refused.detail == kDefaultRule && !plan.policy.opens_anything())
+        return fmt::format("profile {} opens nothing", plan.name);
+      return describe_rule(plan.policy, refused.detail);
+    case Why::type: return fmt::format("records of type {} are not looked up", refused.detail);
+    case Why::address: {
+      const auto ip = parse_ip(refused.detail);
+      const bool host = ip && plan.policy.host.contains(*ip);
+      return fmt::format("it is {}, {}", refused.detail,
+                         host ? "an address of this machine itself" : "a local address");
+    }
+    case Why::budget:
+      return fmt::format("too many names below {}, or too long ones: they could carry data", refused.detail);
+    case Why::full:
+      return refused.detail.empty() ? "it has more addresses than there is room for" : refused.detail;
+  }
+  return {};
+}
+
+// "198.51.100.7:443/tcp", with the name that was asked for.
+std::string destination(const Refusal& refusal) {
+  const std::string flow = to_string(refusal.flow);
+  return refusal.name.empty() ? flow : fmt::format("{} ({})", flow, refusal.name);
 }
 
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many) {
@@ -19,16 +56,16 @@ std::string plural(std::uint64_t count, std::string_view one, std::string_view m
 }  // namespace
 
 std::string render_refusal(const Plan& plan, const Refusal& refusal) {
-  std::string line = fmt::format("netjail: refused {}: {}", to_string(refusal.flow),
-                                 describe_rule(plan.policy, refusal.rule));
-  if (const std::string spec = remedy(plan, refusal.flow); !spec.empty()) line += "; to open it: " + spec;
+  std::string line =
+      fmt::format("netjail: refused {}: {}", destination(refusal), describe_rule(plan.policy, refusal.rule));
+  if (const std::string spec = remedy(plan, refusal); !spec.empty()) line += "; to open it: " + spec;
   return line + "\n";
 }
 
 std::string render_refused_name(const Plan& plan, const RefusedName& refused) {
-  return fmt::format(
-      "netjail: refused to look up {}: profile {} opens nothing; netjail profiles lists others\n",
-      refused.name, plan.name);
+  std::string line = fmt::format("netjail: refused to look up {}: {}", refused.name, reason(plan, refused));
+  if (const std::string open = remedy(plan, refused); !open.empty()) line += "; to open it: " + open;
+  return line + "\n";
 }
 
 std::string render_refused_namespace(const Plan& plan, const RefusedNamespace& refused) {
@@ -72,14 +109,15 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
   for (const RefusedName& name : outcome.refused_names) {
     told += name.count;
     if (++lines > kMostLines) continue;
-    out += fmt::format("  {:>5}  look-up of {}  (the profile opens nothing)\n",
-                       fmt::format("{}x", name.count), name.name);
+    const std::string open = remedy(plan, name);
+    out += fmt::format("  {:>5}  look-up of {}  ({}){}\n", fmt::format("{}x", name.count), name.name,
+                       reason(plan, name), open.empty() ? "" : "  " + open);
   }
   for (const Refusal& refusal : outcome.refusals) {
     told += refusal.count;
     if (++lines > kMostLines) continue;
-    const std::string spec = remedy(plan, refusal.flow);
-    out += fmt::format("  {:>5}  {}  ({}){}\n", fmt::format("{}x", refusal.count), to_string(refusal.flow),
+    const std::string spec = remedy(plan, refusal);
+    out += fmt::format("  {:>5}  {}  ({}){}\n", fmt::format("{}x", refusal.count), destination(refusal),
                        describe_rule(plan.policy, refusal.rule), spec.empty() ? "" : "  " + spec);
   }
   if (lines > kMostLines)

@@ -47,7 +47,8 @@ void read_and_pass_on(std::uint8_t how, Octets rest) {
   std::copy_n(asked.begin() + kHeader, question.end - kHeader, message.begin() + kHeader);
   // It must survive what match_answer has not seen, too.
   const auto unseen = read_answer(message, question);
-  const auto matched = match_spelling(message, asked, question);
+  if (!repeats_spelling(message, asked, question)) return;
+  const auto matched = match_answer(message, asked, question);
   if (!matched) return;
   const auto answer = read_answer(*matched, question);
   if (!answer) return;
@@ -62,7 +63,8 @@ void read_and_pass_on(std::uint8_t how, Octets rest) {
   const auto known = told_addresses(filtered.answer);
   for (const Ip& ip : *addresses) require(passes(ip, permitted) && std::ranges::binary_search(known, ip));
   for (const auto& service : filtered.answer.services) require((how & 8) == 0 || !service.ech);
-  const auto rematched = match_spelling(told, asked, question);
+  require(repeats_spelling(told, asked, question));
+  const auto rematched = match_answer(told, asked, question);
   require(rematched || may_look_like_chains(told));
   const auto again = read_answer(told, question);
   require(again && *again == filtered.answer);

@@ -26,15 +26,20 @@ struct TcpWorld : World {
 
 }  // namespace
 
-TEST_CASE("TCP: asked upstream over TCP, large answers whole") {
-  TcpWorld world([](const Bytes& asked, bool tcp) { return Messages{text_answer(asked, tcp ? 50000 : 10)}; });
+TEST_CASE("TCP: large answers whole") {
+  TcpWorld world([](const Bytes& asked, bool tcp) {
+    if (tcp) return Messages{text_answer(asked, 50000)};
+    Bytes cut = answer(asked);
+    cut[2] |= 0x02;
+    return Messages{cut};
+  });
   TcpClient client(world);
   const Bytes asked = query(0x1111, "Big.example", kTxt);
   client.send(framed(asked));
   CHECK(client.receive() == text_answer(asked, 50000));
   CHECK(world.upstream.connections == 1);
   // The connection serves further questions.
-  client.send(framed(query(0x2222, "small.example")));
+  client.send(framed(query(0x2222, "other.example", kTxt)));
   CHECK(id_of(client.receive()) == 0x2222);
 }
 
@@ -42,7 +47,8 @@ TEST_CASE("TCP: pipelined questions, answers as they come") {
   // Some of the names are answered when they are asked for the second time only.
   std::set<Bytes> slow;
   TcpWorld world([&](const Bytes& asked, bool) {
-    if (asked.at(13) == 's' && slow.insert(Bytes(asked.begin() + 12, asked.end())).second) return Messages{};
+    const Bytes plain = lowered(asked);
+    if (plain.at(13) == 's' && slow.insert(Bytes(plain.begin() + 12, plain.end())).second) return Messages{};
     return Messages{answer(asked)};
   });
   world.resolver.reset();
@@ -72,7 +78,7 @@ TEST_CASE("TCP: octet by octet") {
     client.send({octet});
     world.drain();
   }
-  CHECK(client.receive() == answer(asked));
+  CHECK(count_of(client.receive(), 1) == 1);
 }
 
 TEST_CASE("TCP: half a question, then nothing: closed; half a question, then the end: closed") {
@@ -127,13 +133,13 @@ TEST_CASE("TCP: beyond max_connections the one idle longest goes; if none is idl
   clients[0]->send(framed(query(1, "a.example", kAxfr)));
   CHECK(rcode_of(clients[0]->receive()) == 5);
   clients[2]->send(framed(query(1, "a.example")));
-  clients[3]->send(framed(query(1, "a.example")));
+  clients[3]->send(framed(query(1, "b.example")));
   CHECK(world.until([&] { return world.upstream.asked.size() == 2; }));
   TcpClient fifth(world);
   CHECK(clients[1]->closed());
   CHECK(clients[0]->is_open());
-  fifth.send(framed(query(2, "a.example")));
-  clients[0]->send(framed(query(2, "a.example")));
+  fifth.send(framed(query(2, "c.example")));
+  clients[0]->send(framed(query(2, "d.example")));
   CHECK(world.until([&] { return world.upstream.asked.size() == 4; }));
   TcpClient sixth(world);
   CHECK(sixth.closed());
@@ -145,7 +151,8 @@ TEST_CASE("TCP: one connection has 32 questions under way at most") {
   TcpWorld world(nothing);
   TcpClient client(world);
   Bytes all;
-  for (std::uint16_t id = 0; id < 100; ++id) append(all, framed(query(id, "a.example")));
+  for (std::uint16_t id = 0; id < 100; ++id)
+    append(all, framed(query(id, "a" + std::to_string(id) + ".example")));
   client.send(all);
   CHECK(world.until([&] { return world.upstream.asked.size() == 32; }));
   world.drain();
@@ -158,7 +165,8 @@ TEST_CASE("TCP: a client that does not read is not read from; it gets all when i
   TcpClient client(world);
   // 400 answers of 43 KB do not fit into the kernel's buffers.
   Bytes all;
-  for (std::uint16_t id = 0; id < 400; ++id) append(all, framed(query(id, "big.example", kTxt)));
+  for (std::uint16_t id = 0; id < 400; ++id)
+    append(all, framed(query(id, "big" + std::to_string(id) + ".example", kTxt)));
   client.send(all);
   // Until nothing moves any more.
   for (std::size_t before = 0; before != world.upstream.asked.size() || before == 0;) {
@@ -221,8 +229,11 @@ TEST_CASE("TCP: fail-over from a dead port, a wrong answer, an early end, silenc
 
 TEST_CASE("TCP: a server that answers something else has had its turn at once") {
   World world;
-  FakeUpstream wrong(world.loop,
-                     [](const Bytes& asked, bool) { return Messages{answer(query(id_of(asked), "b"))}; });
+  FakeUpstream wrong(world.loop, [](const Bytes& asked, bool tcp) {
+    Bytes cut = answer(asked);
+    cut[2] |= 0x02;
+    return Messages{tcp ? answer(query(id_of(asked), "b")) : cut};
+  });
   FakeUpstream right(world.loop, good);
   world.settings.upstreams = {wrong.upstream(), right.upstream()};
   world.start();
@@ -230,16 +241,16 @@ TEST_CASE("TCP: a server that answers something else has had its turn at once") 
   const Bytes asked = query(1, "a.example");
   client.send(framed(asked));
   CHECK(client.receive() == answer(asked));
-  CHECK(wrong.asked.size() == 1);
+  CHECK(wrong.asked.size() == 2);
 }
 
-TEST_CASE("TCP: forward = false") {
+TEST_CASE("TCP: a name that no rule allows") {
   World world;
-  world.settings.forward = false;
+  world.settings.policy = policy_of({});
   world.start();
   TcpClient client(world);
   client.send(framed(query(1, "a.example", kAaaa)));
-  CHECK(rcode_of(client.receive()) == 5);
+  CHECK(rcode_of(client.receive()) == 3);
   REQUIRE(world.refused.size() == 1);
-  CHECK(world.refused[0].first == "a.example");
+  CHECK(world.refused[0].name == "a.example");
 }

@@ -62,6 +62,13 @@ Bytes wire_name(std::string_view dotted) {
   return name;
 }
 
+Bytes lowered(Bytes message) {
+  for (std::size_t at = 12; message.at(at) != 0; at += 1U + message[at])
+    for (std::size_t octet = at + 1; octet <= at + message[at]; ++octet)
+      if (message[octet] >= 'A' && message[octet] <= 'Z') message[octet] |= 0x20;
+  return message;
+}
+
 Bytes query(std::uint16_t id, std::string_view name, std::uint16_t type, std::uint16_t edns) {
   Bytes message;
   put16(message, id);
@@ -225,6 +232,7 @@ void FakeUpstream::read_peer(const std::shared_ptr<Peer>& peer) {
 }
 
 World::World(ResolverSettings given) : settings(std::move(given)) {
+  settings.policy = policy_of({"allow internet"});
   settings.resolv_conf.clear();
   settings.try_timeout = settings.total_timeout = settings.idle_timeout = kLong;
 }
@@ -233,9 +241,13 @@ void World::start() {
   Fd udp = loopback_socket(SOCK_DGRAM), tcp = loopback_socket(SOCK_STREAM);
   udp_port = port_of(udp);
   tcp_port = port_of(tcp);
-  auto made = Resolver::create(
-      loop, settings, std::move(udp), std::move(tcp),
-      [this](const std::string& name, std::uint16_t type) { refused.emplace_back(name, type); });
+  ResolverHooks hooks;
+  hooks.on_refused = [this](const RefusedName& one) { refused.push_back(one); };
+  hooks.open = [this](std::span<const Opening> openings) -> Status {
+    if (open_fails) opened.insert(opened.end(), openings.begin(), openings.end());
+    return open_fails;
+  };
+  auto made = Resolver::create(loop, settings, std::move(udp), std::move(tcp), std::move(hooks));
   REQUIRE(made.has_value());
   resolver = std::move(*made);
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "netjail/jail/resolver.h"
+#include "policies.h"
 
 namespace netjail::test {
 
@@ -27,6 +28,8 @@ inline constexpr std::uint16_t kA = 1, kTxt = 16, kAaaa = 28, kAxfr = 252;
 Bytes bytes(std::string_view text);
 void append(Bytes& to, const Bytes& what);
 Bytes wire_name(std::string_view dotted);
+// With small letters only in the question's name.
+Bytes lowered(Bytes message);
 // A question with RD; `edns` is the announced size, 0 for none.
 Bytes query(std::uint16_t id, std::string_view name, std::uint16_t type = kA, std::uint16_t edns = 0);
 // The answer to a question, with one A record, or with TXT records of about `text` octets in all.
@@ -75,6 +78,7 @@ class FakeUpstream {
 // the machine may be so busy that nothing moves for a tenth of a second.
 inline constexpr std::chrono::milliseconds kLong{60000};
 
+// The policy allows every name, unless settings say otherwise.
 struct World {
   explicit World(ResolverSettings given = {});
   // Starts the resolver with the settings as they are now.
@@ -89,7 +93,9 @@ struct World {
 
   asio::io_context loop;
   ResolverSettings settings;
-  std::vector<std::pair<std::string, std::uint16_t>> refused;
+  std::vector<RefusedName> refused;
+  std::vector<Opening> opened;
+  Status open_fails;  // what the kernel says to the next openings
   std::uint16_t udp_port = 0, tcp_port = 0;
   std::unique_ptr<Resolver> resolver;
 };

@@ -36,6 +36,8 @@ class NameRules {
   explicit NameRules(const Policy& policy);
 
   NameVerdict find(const Name& name) const;
+  // The groups that deny this name some services, whoever allows it.
+  std::vector<std::size_t> denials(const Name& name) const;
   // True when no name at all may be looked up.
   bool empty() const { return empty_; }
   // "*.example.org", of NameVerdict::Wildcard.

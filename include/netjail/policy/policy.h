@@ -98,7 +98,8 @@ AddressSet openable_addresses(const Policy& policy, bool local);
 // A sentence for people: "no rule allows it", "rule deny-1 (to 203.0.113.0/24, profile.toml:7)".
 std::string describe_rule(const Policy& policy, std::string_view id);
 // The SPEC for --allow that would open this flow; empty when no --allow can (deny rule, host, unroutable).
-std::string allow_spec(const Policy& policy, const Flow& flow);
+// With the name that the program had asked for: a rule for that name, where one would do.
+std::string allow_spec(const Policy& policy, const Flow& flow, const std::string& asked = {});
 // The same for a name that a program asked for, as printable text; empty also for one that no rule can be
 // written for, and for "*.example.org": that is a name in a question, but opens others in a SPEC.
 std::string allow_spec(const Policy& policy, const std::string& name);

@@ -1,0 +1,100 @@
+#include "resolver_known.h"
+
+#include <algorithm>
+
+namespace netjail {
+namespace {
+
+using std::chrono::seconds;
+
+// An opening is renewed when it has less than this before it would have to be: a name that is asked every
+// second costs the kernel something once a minute.
+constexpr seconds kSlack{60};
+// Between two looks at everything, when there is no room.
+constexpr seconds kSweepPause{1};
+
+}  // namespace
+
+bool KnownAddresses::add(const std::string& name, const Ip& address, std::size_t groups, seconds ttl,
+                         Time now) {
+  const auto known = addresses_.find(address);
+  const bool same = known != addresses_.end() && *known->second.name == name;
+  const auto full = [&] {
+    if (same) return false;
+    const auto owner = names_.find(name);
+    return (known == addresses_.end() && openings_ + groups > limits_.of_jail) ||
+           (owner != names_.end() && owner->second >= limits_.of_name);
+  };
+  if (full()) {
+    if (known != addresses_.end() || now - swept_ < kSweepPause) return false;
+    sweep(now);
+    if (full()) return false;
+  }
+  const Time until = now + ttl + kGrace;
+  if (same) {
+    known->second.until = std::max(known->second.until, until);
+    return true;
+  }
+  const auto owner = names_.try_emplace(name, 0).first;
+  ++owner->second;
+  if (known != addresses_.end()) {
+    let_go(*std::exchange(known->second.name, &owner->first));
+    known->second.until = std::max(known->second.until, until);
+    return true;
+  }
+  addresses_.emplace(address, Address{&owner->first, until, {}});
+  ++openings_;
+  return true;
+}
+
+std::optional<LearnedAddress> KnownAddresses::due(const Ip& address, std::size_t group, seconds ttl,
+                                                  Time now) const {
+  const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(ttl + kGrace);
+  const auto known = addresses_.find(address);
+  if (known != addresses_.end()) {
+    for (const Opening& opening : known->second.openings)
+      if (opening.group == group && opening.until >= now + ttl + kGrace - kSlack) return std::nullopt;
+  }
+  return LearnedAddress{address, timeout};
+}
+
+void KnownAddresses::opened(const LearnedAddress& address, std::size_t group, Time now) {
+  const auto known = addresses_.find(address.address);
+  if (known == addresses_.end()) return;
+  const Time until = now + address.timeout;
+  for (Opening& opening : known->second.openings)
+    if (opening.group == group) {
+      opening.until = until;
+      return;
+    }
+  if (!known->second.openings.empty()) ++openings_;
+  known->second.openings.push_back({group, until});
+}
+
+std::string KnownAddresses::name_of(const Ip& address) const {
+  const auto known = addresses_.find(address);
+  return known == addresses_.end() ? std::string() : *known->second.name;
+}
+
+void KnownAddresses::let_go(const std::string& name) {
+  const auto owner = names_.find(name);
+  if (--owner->second == 0) names_.erase(owner);
+}
+
+void KnownAddresses::sweep(Time now) {
+  swept_ = now;
+  for (auto at = addresses_.begin(); at != addresses_.end();) {
+    const Address& address = at->second;
+    const bool open =
+        std::ranges::any_of(address.openings, [&](const Opening& opening) { return opening.until > now; });
+    if (open || address.until > now) {
+      ++at;
+      continue;
+    }
+    openings_ -= std::max<std::size_t>(address.openings.size(), 1);
+    let_go(*address.name);
+    at = addresses_.erase(at);
+  }
+}
+
+}  // namespace netjail
