@@ -56,7 +56,8 @@ std::vector<CommandInfo> make_table() {
       {"explain",
        "[OPTION]... [PROFILE] DEST",
        "say whether a profile allows a destination, and by which rule",
-       "DEST is an address with a service: 198.51.100.7:443/tcp, [2001:db8::1]:53/udp, 192.0.2.7:ping.\n"
+       "DEST is an address with a service (198.51.100.7:443/tcp, [2001:db8::1]:53/udp, 192.0.2.7:ping),\n"
+       "or a name, with a service or without (example.org:22/tcp, example.org).\n"
        "Status 0: allowed; 1: refused.\n",
        {kProfile, kAllow, kDeny, kHelp},
        false});

@@ -71,7 +71,7 @@ TEST_CASE("typing errors name the mistake and the remedy") {
            {run_with({"--json", "/no/such/folder/x"}), 125, {"/no/such/folder/x"}},
            {run_with({"-q", "-v"}), 125, {"--quiet"}},
            {{"plan", "--format", "yaml", "true"}, 125, {"yaml", "json"}},
-           {{"explain", "internet"}, 125, {"is a profile", "address"}},
+           {{"explain", "internet"}, 125, {"is a profile", "destination"}},
            {{"explain", "internet", "example.com:443/tcp"}, 125, {"cannot read example.com:443/tcp"}},
            {{"explain", "internet", "198.51.100.7:443", "x"}, 125, {"one destination"}},
            {{"completions", "tcsh"}, 125, {"bash"}},
