@@ -9,74 +9,9 @@
 namespace netjail {
 namespace {
 
-const std::string kNamesLater = "rules by name are not supported yet";
-const std::string kGiveAddresses = "give addresses, such as \"203.0.113.0/24\", or \"internet\"";
+const std::string kGiveOne = "give a name, such as \"example.org\", addresses, or \"internet\"";
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool looks_like_name(std::string_view text) {
-  return std::ranges::any_of(text, is_letter) && std::ranges::all_of(text, [](char c) {
-           return is_letter(c) || is_digit(c) || c == '.' || c == '-' || c == '_' || c == '*' ||
-                  (c & 0x80) != 0;
-         });
-}
-
-// The parts of scheme://user@host:port/path, for the advice what to write instead.
-Mistake explain_url(std::string_view text) {
-  const std::string scheme = lower(text.substr(0, text.find("://")));
-  std::string_view host = text.substr(text.find("://") + 3);
-  host = host.substr(0, host.find_first_of("/?#"));
-  if (const auto at = host.rfind('@'); at != host.npos) host.remove_prefix(at + 1);
-  std::string_view port;
-  if (host.starts_with('[')) {
-    const auto close = std::min(host.find(']'), host.size());
-    if (host.substr(close).starts_with("]:")) port = host.substr(close + 2);
-    host = host.substr(1, close - 1);
-  } else if (const auto colon = host.find(':'); colon != host.npos) {
-    port = host.substr(colon + 1);
-    host = host.substr(0, colon);
-  }
-  Mistake result{"a URL is no destination"};
-  if (parse_ip(host))
-    result.suggestion = "write the address in `to` and the service apart: to = [\"" + std::string(host) +
-                        "\"], service = [\"" + (port.empty() ? scheme : std::string(port) + "/tcp") + "\"]";
-  else
-    result.suggestion = "only the host is a destination, here " + quote_word(host) + "; " + kNamesLater +
-                        ", " + kGiveAddresses;
-  return result;
-}
-
-// What is wrong with digits and dots.
-Mistake explain_ipv4(std::string_view text) {
-  const std::string_view address = text.substr(0, text.find('/'));
-  Mistake result{quote_word(text) + " is no IPv4 address"};
-  const auto pieces = split(address, '.');
-  for (const auto piece : pieces) {
-    if (piece.empty()) {
-      result.message += ": a number is missing";
-      return result;
-    }
-    if (piece.size() > 1 && piece.front() == '0') {
-      result.message += ": " + quote_word(piece) + " begins with 0, which some programs read as octal";
-      return result;
-    }
-    if (!parse_number(piece, 255)) {
-      result.message += ": " + quote_word(piece) + " is above 255";
-      return result;
-    }
-  }
-  if (pieces.size() != 4) {
-    result.message += ": it has " + std::to_string(pieces.size()) + " numbers, not 4";
-    if (pieces.size() < 4) {
-      std::string full(address);
-      for (std::size_t i = pieces.size(); i < 4; ++i) full += ".0";
-      result.suggestion = full + (address.size() < text.size() ? std::string(text.substr(address.size()))
-                                                               : '/' + std::to_string(8 * pieces.size()));
-    }
-  }
-  return result;
-}
 
 // An address with a length that is no prefix.
 Mistake explain_prefix(std::string_view text, const Ip& ip) {
@@ -125,69 +60,102 @@ std::optional<Mistake> explain_unroutable(const Prefix& prefix) {
   return std::nullopt;
 }
 
-Mistake explain_word(std::string_view text, const ServiceTable& services) {
-  const std::string small = lower(text);
-  if (text == "*" || small == "all" || small == "0" || small == "everywhere")
-    return {quote_word(text) + " is no destination", "\"internet\" (all but local addresses) or \"any\""};
-  if (small == "localhost")
-    return {"the host's loopback cannot be reached from the jail, and the jail's own is always open",
-            "a service on the host's loopback will be reached by [[host]], which is not supported yet"};
-  if (small == "lan" || small == "local" || small == "private")
-    return {quote_word(text) + " is no destination", "name the network, such as \"192.168.1.0/24\""};
-  const std::array<std::string, 2> words{"internet", "any"};
-  if (text.find('.') == text.npos) {
-    if (small == words[0] || small == words[1]) return {"destinations are in small letters", small};
-    if (!services.find(text).empty())
-      return {quote_word(text) + " is a service, not a destination",
-              "to = [\"internet\"], service = [\"" + std::string(text) + "\"]"};
-    if (const auto meant = nearest(text, words)) return {quote_word(text) + " is no destination", *meant};
-  }
-  return {quote_word(text) + " is a name: " + kNamesLater, kGiveAddresses};
+// In the words of a profile.
+std::string write_keys(std::string_view host, std::string_view service) {
+  std::string out = "to = [\"" + std::string(host) + "\"]";
+  if (!service.empty()) out += ", service = [\"" + std::string(service) + "\"]";
+  return out;
 }
 
-Mistake explain_destination(std::string_view text, const ServiceTable& services) {
-  if (text.empty()) return {"a destination is empty", kGiveAddresses};
-  if (trim(text) != text) return {"a destination has blanks around it", std::string(trim(text))};
+std::string say_host(std::string_view name) {
+  return "; a host of this name is \"" + std::string(name) + ".\"";
+}
+
+// Why a word that would be a good name is hardly meant as one. A denial of "everything" that is one of a host
+// of this name would be a hole.
+std::optional<Mistake> explain_word(std::string_view text) {
+  const std::string small = lower(text);
+  const auto is_one_of = [&](std::initializer_list<std::string_view> words) {
+    return std::ranges::find(words, small) != words.end();
+  };
+  if (is_one_of({"*", "all", "0", "everywhere", "everything", "anywhere", "world", "public", "wan"}))
+    return Mistake{quote_word(text) + " is no destination",
+                   "\"internet\" (all but local addresses) or \"any\""};
+  if (is_one_of({"none", "nothing"}))
+    return Mistake{quote_word(text) + " is no destination",
+                   "leave the rule out: what none allows is refused"};
+  if (is_one_of({"localhost", "loopback"}))
+    return Mistake{
+        "the host's loopback cannot be reached from the jail, and the jail's own is always open",
+        "a service on the host's loopback will be reached by [[host]], which is not supported yet"};
+  if (is_one_of({"lan", "local", "private"}))
+    return Mistake{quote_word(text) + " is no destination", "name the network, such as \"192.168.1.0/24\""};
+  if (is_one_of({"ipv4", "ipv6"}))
+    return Mistake{quote_word(text) + " is no destination", small == "ipv4" ? "0.0.0.0/0" : "::/0"};
+  static const std::array<std::string, 2> words{"internet", "any"};
+  if (is_one_of({"internet", "any"})) return Mistake{"destinations are in small letters", small};
+  if (is_service_word(text)) {
+    const bool name = !is_digit(text.front()) && text.find('/') == text.npos;
+    return Mistake{quote_word(text) + " is a service, not a destination",
+                   write_keys("internet", text) + (name ? say_host(text) : "")};
+  }
+  if (const auto meant = nearest(text, words))
+    return Mistake{quote_word(text) + " is no destination", *meant + say_host(text)};
+  return std::nullopt;
+}
+
+// host:port, or more colons.
+Mistake explain_colon(std::string_view text, Action action, const ServiceTable& services) {
+  const auto colon = text.rfind(':');
+  const std::string_view host = text.substr(0, colon), port = text.substr(colon + 1);
+  if (text.find(':') == colon ? host.empty() : text.find(":::") != text.npos || !parse_prefix(host))
+    return {quote_word(text) + (host.empty() ? " is no destination" : " is no IPv6 address"),
+            host.empty() ? kGiveOne : ""};
+  auto destination = read_destination(host, action, services);
+  if (!destination) return std::move(destination).error();
+  const bool known = read_service(port, services).has_value();
+  return {"a port does not belong here", write_keys(host, known ? port : "")};
+}
+
+// What is no name, and what is rather meant as something else. Nothing for 100,000 good names: cheap.
+std::optional<Mistake> explain_other(std::string_view text, Action action, const ServiceTable& services) {
+  if (text.empty()) return Mistake{"a destination is empty", kGiveOne};
+  if (trim(text) != text) return Mistake{"a destination has blanks around it", std::string(trim(text))};
   if (text.starts_with('@'))
-    return {"sets such as " + quote_word(text) + " are not supported yet", kGiveAddresses};
-  if (text.find("://") != text.npos) return explain_url(text);
+    return Mistake{"sets such as " + quote_word(text) + " are not supported yet", kGiveOne};
+  if (const auto remote = find_remote(text, services)) {
+    const bool good = read_destination(remote->host, action, services).has_value();
+    return Mistake{remote->what, good ? write_keys(remote->host, remote->service)
+                                      : "only the host is a destination, here " + quote_word(remote->host)};
+  }
   if (text.find(',') != text.npos)
-    return {quote_word(text) + " is more than one destination",
-            "write each in quotes of its own: [\"a\", \"b\"]"};
+    return Mistake{quote_word(text) + " is more than one destination",
+                   "write each in quotes of its own: [\"a\", \"b\"]"};
 
   const auto slash = text.find('/');
-  if (const auto ip = parse_ip(text.substr(0, slash)); ip && slash != text.npos)
-    return explain_prefix(text, *ip);
+  if (slash != text.npos) {
+    if (const auto ip = parse_ip(text.substr(0, slash))) return explain_prefix(text, *ip);
+  }
   if (looks_like_ipv4(text)) return explain_ipv4(text);
   if (text.starts_with('[')) {
     const auto close = text.find(']');
     const std::string_view inner = text.substr(1, std::min(close, text.size()) - 1);
     if (close != text.npos && parse_prefix(inner))
-      return {"brackets and ports do not belong here",
-              "\"" + std::string(inner) + "\"; ports stand in `service`"};
+      return Mistake{"brackets and ports do not belong here",
+                     "\"" + std::string(inner) + "\"; ports stand in `service`"};
   }
   if (const auto percent = text.find('%'); percent != text.npos && parse_ip(text.substr(0, percent)))
-    return {quote_word(text) + " has a zone: the jail has its own interfaces",
-            std::string(text.substr(0, percent))};
+    return Mistake{quote_word(text) + " has a zone: the jail has its own interfaces",
+                   std::string(text.substr(0, percent))};
   if (const auto dash = text.find('-'); dash != text.npos && parse_ip(text.substr(0, dash)))
-    return {"ranges of addresses are not supported", "write them as CIDR, such as \"203.0.113.0/28\""};
-
-  const auto colon = text.rfind(':');
-  if (colon != text.npos) {
-    const std::string_view host = text.substr(0, colon);
-    const std::string port(text.substr(colon + 1));
-    const bool one_colon = text.find(':') == colon;
-    if (text.find(":::") == text.npos && (parse_prefix(host) || host == "internet" || host == "any"))
-      return {"a port does not belong here",
-              "to = [\"" + std::string(host) + "\"], service = [\"" + port + "\"]"};
-    if (one_colon && looks_like_name(host))
-      return {quote_word(host) + " is a name: " + kNamesLater, kGiveAddresses + "; ports stand in `service`"};
-    return {quote_word(text) + " is no IPv6 address"};
+    return Mistake{"ranges of addresses are not supported", "write them as CIDR, such as \"203.0.113.0/28\""};
+  if (slash != text.npos && slash != 0 && !is_service_word(text)) {
+    auto host = read_destination(text.substr(0, slash), action, services);
+    if (!host) return std::move(host).error();
+    return Mistake{"a path is no destination, only the host is", std::string(text.substr(0, slash))};
   }
-  if (looks_like_name(text) || text == "*") return explain_word(text, services);
-  if (slash != text.npos && looks_like_name(text.substr(0, slash)))
-    return {"a path is no destination, only the host is: " + kNamesLater, kGiveAddresses};
-  return {quote_word(text) + " is no destination", kGiveAddresses};
+  if (text.find(':') != text.npos) return explain_colon(text, action, services);
+  return text.find('.') == text.npos ? explain_word(text) : std::nullopt;
 }
 
 }  // namespace
@@ -198,6 +166,71 @@ bool looks_like_ipv4(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return is_digit(c) || c == '.' || c == '/'; });
 }
 
+// What is wrong with digits and dots.
+Mistake explain_ipv4(std::string_view text) {
+  const std::string_view address = text.substr(0, text.find('/'));
+  Mistake result{quote_word(text) + " is no IPv4 address"};
+  const auto pieces = split(address, '.');
+  for (const auto piece : pieces) {
+    if (piece.empty()) {
+      result.message += ": a number is missing";
+      return result;
+    }
+    if (piece.size() > 1 && piece.front() == '0') {
+      result.message += ": " + quote_word(piece) + " begins with 0, which some programs read as octal";
+      return result;
+    }
+    if (!parse_number(piece, 255)) {
+      result.message += ": " + quote_word(piece) + " is above 255";
+      return result;
+    }
+  }
+  if (pieces.size() != 4) {
+    result.message += ": it has " + std::to_string(pieces.size()) + " numbers, not 4";
+    if (pieces.size() < 4) {
+      std::string full(address);
+      for (std::size_t i = pieces.size(); i < 4; ++i) full += ".0";
+      result.suggestion = full + (address.size() < text.size() ? std::string(text.substr(address.size()))
+                                                               : '/' + std::to_string(8 * pieces.size()));
+    }
+  }
+  return result;
+}
+
+std::optional<Remote> find_remote(std::string_view text, const ServiceTable& services) {
+  const auto scheme_end = text.find("://");
+  const bool url = scheme_end != text.npos;
+  Remote result{url ? "a URL is no destination" : "a user is no part of a destination", {}, {}};
+  std::string_view host = url ? text.substr(scheme_end + 3) : text;
+  host = host.substr(0, host.find_first_of("/?#"));
+  const auto at = host.rfind('@');
+  if (!url && (at == host.npos || at == 0)) return std::nullopt;
+  if (at != host.npos) host.remove_prefix(at + 1);
+
+  std::string_view port;
+  const auto close = host.starts_with('[') ? host.find(']') : host.npos;
+  if (const auto colon = host.find(':', close == host.npos ? 0 : close); colon != host.npos) {
+    port = host.substr(colon + 1);
+    host = host.substr(0, colon);
+  }
+  if (close != host.npos && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  result.host = host;
+  if (url) {
+    const std::string scheme = lower(text.substr(0, scheme_end));
+    if (!port.empty())
+      result.service = std::string(port) + "/tcp";
+    else if (scheme == "ws" || scheme == "wss")
+      result.service = scheme == "ws" ? "http" : "https";
+    else
+      result.service = scheme;
+    if (!read_service(result.service, services)) result.service.clear();
+  } else if (!port.empty()) {
+    // scp's and git's user@host:path.
+    result.service = read_service(port, services) ? port : "ssh";
+  }
+  return result;
+}
+
 Word<Destination> read_destination(std::string_view text, Action action, const ServiceTable& services) {
   Destination result;
   result.text = text;
@@ -206,7 +239,20 @@ Word<Destination> read_destination(std::string_view text, Action action, const S
     return result;
   }
   const auto prefix = parse_prefix(text);
-  if (!prefix) return std::unexpected(explain_destination(text, services));
+  if (!prefix) {
+    if (auto other = explain_other(text, action, services)) return std::unexpected(std::move(*other));
+    // Not before there is a name: a launch without one does not pay for the list.
+    static const PublicSuffixes suffixes = PublicSuffixes::builtin();
+    auto pattern = parse_name_pattern(text, suffixes);
+    if (!pattern) {
+      NameError& error = pattern.error();
+      return std::unexpected(Mistake{std::move(error.what), std::move(error.suggestion),
+                                     Mistake::Part{error.offset, error.length}});
+    }
+    result.kind = Destination::Kind::name;
+    result.pattern = std::move(*pattern);
+    return result;
+  }
   if (action == Action::allow) {
     if (auto unroutable = explain_unroutable(*prefix)) return std::unexpected(std::move(*unroutable));
   }

@@ -231,7 +231,7 @@ class Reader {
       if (destination)
         place.rule->to.push_back(std::move(*destination));
       else
-        source_.complain(item.mark, std::move(destination).error());
+        source_.complain(item.mark, item.text, std::move(destination).error());
     }
   }
 

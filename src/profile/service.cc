@@ -34,21 +34,6 @@ std::optional<std::uint8_t> port_protocol(std::string_view name) {
 
 bool begins_with_digit(std::string_view text) { return !text.empty() && text[0] >= '0' && text[0] <= '9'; }
 
-Word<std::uint16_t> read_port(std::string_view text) {
-  constexpr std::uint64_t kMaxPort = 65535;
-  const auto number = parse_number(text, kMaxPort);
-  if (number && *number != 0) return static_cast<std::uint16_t>(*number);
-  if (number) return mistake("port 0 is none: ports go from 1 to 65535");
-  const bool digits = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits) return mistake(quote_word(text) + " is no port: a port is a number from 1 to 65535");
-  if (text.front() == '0') {
-    const auto first = text.find_first_not_of('0');
-    return mistake("port " + quote_word(text) + " begins with 0",
-                   first == text.npos ? std::string() : std::string(text.substr(first)));
-  }
-  return mistake("port " + std::string(text.substr(0, 20)) + " is above 65535");
-}
-
 Word<PortRange> read_ports(std::string_view text) {
   const auto dash = text.find('-');
   const auto first = read_port(text.substr(0, dash));
@@ -132,6 +117,29 @@ std::optional<Mistake> explain_shape(std::string_view text) {
 }
 
 }  // namespace
+
+Word<std::uint16_t> read_port(std::string_view text) {
+  constexpr std::uint64_t kMaxPort = 65535;
+  const auto number = parse_number(text, kMaxPort);
+  if (number && *number != 0) return static_cast<std::uint16_t>(*number);
+  if (number) return mistake("port 0 is none: ports go from 1 to 65535");
+  const bool digits = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits) return mistake(quote_word(text) + " is no port: a port is a number from 1 to 65535");
+  if (text.front() == '0') {
+    const auto first = text.find_first_not_of('0');
+    return mistake("port " + quote_word(text) + " begins with 0",
+                   first == text.npos ? std::string() : std::string(text.substr(first)));
+  }
+  return mistake("port " + std::string(text.substr(0, 20)) + " is above 65535");
+}
+
+bool is_service_word(std::string_view text) {
+  static const ServiceTable common;
+  const std::string small = lower(text);
+  if (port_protocol(small) || small == "icmp" || small == "icmpv6" || small == "ping") return true;
+  if (begins_with_digit(text) || text.find('/') != text.npos) return read_service(text, common).has_value();
+  return !common.find(text).empty();
+}
 
 Word<std::vector<Service>> read_service(std::string_view text, const ServiceTable& services) {
   if (auto wrong = explain_shape(text)) return std::unexpected(std::move(*wrong));

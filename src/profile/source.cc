@@ -99,6 +99,15 @@ void Source::complain(Mark mark, Mistake mistake) {
     diagnostics_.push_back(diagnostic(mark, std::move(mistake)));
 }
 
+void Source::complain(Mark mark, std::string_view word, Mistake mistake) {
+  const std::uint32_t columns = count_columns(word);
+  if (mistake.part && (mark.width == columns || mark.width == columns + 2)) {
+    mark.column += (mark.width - columns) / 2 + count_columns(word.substr(0, mistake.part->offset));
+    mark.width = std::max(1u, count_columns(word.substr(mistake.part->offset, mistake.part->length)));
+  }
+  complain(mark, std::move(mistake));
+}
+
 Diagnostics Source::take() {
   std::ranges::stable_sort(diagnostics_, {}, [](const Diagnostic& diagnostic) {
     return std::pair(diagnostic.where.line, diagnostic.where.column);

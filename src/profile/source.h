@@ -24,6 +24,12 @@ struct Mark {
 struct Mistake {
   std::string message;
   std::string suggestion = {};
+  // The octets of the word that are wrong, none of them where something is missing. Nothing: all of it.
+  struct Part {
+    std::size_t offset = 0;
+    std::size_t length = 0;
+  };
+  std::optional<Part> part = {};
 };
 
 // More than this nobody reads; a file of 16 MiB must not become gigabytes of diagnostics.
@@ -40,6 +46,9 @@ class Source {
   std::string_view line(std::uint32_t number) const;
 
   void complain(Mark mark, Mistake mistake);
+  // `mark` is that of `word`, with or without quotes. A part is marked where the columns of the text are
+  // those of the word: not in one with escapes.
+  void complain(Mark mark, std::string_view word, Mistake mistake);
   bool failed() const { return !diagnostics_.empty(); }
   // True when further mistakes are only counted: no need to look for suggestions.
   bool full() const { return diagnostics_.size() >= kMaxDiagnostics; }

@@ -43,7 +43,7 @@ TEST_CASE("typing errors name the mistake and the remedy") {
   const std::string binary = world().write("binary.toml", std::string("a\0b", 3));
   const std::string broken = world().write(
       "broken.toml",
-      "descripton = \"x\"\n[[allow]]\nto = [\"127.0.0.999\", \"example.com\"]\nservice = [\"70000/tcp\"]\n");
+      "descripton = \"x\"\n[[allow]]\nto = [\"127.0.0.999\", \"example.com/\"]\nservice = [\"70000/tcp\"]\n");
   const std::string later = world().write("later.toml", "[limits]\nconnections = 5\n");
   const std::string script = world().write("script", "#!/no/such/interpreter\n");
   std::filesystem::permissions(script, std::filesystem::perms(0755));
@@ -64,7 +64,7 @@ TEST_CASE("typing errors name the mistake and the remedy") {
            {run_with({"--profile", later}), 125, {"connections"}},
            {run_with({"--allow", "198.51.100.7:nosuchservice"}), 125, {"nosuchservice"}},
            {run_with({"--allow", "198.51.100.7:99999"}), 125, {"99999"}},
-           {run_with({"--allow", "example.com:443"}), 125, {"example.com"}},
+           {run_with({"--allow", "*.com:443"}), 125, {"'com' is a top-level name"}},
            {run_with({"--allow", "2001:db8:1:2:3:4:5:6:443"}), 125, {"["}},
            {run_with({"--user", "nobody-of-that-name"}), 125, {"nobody-of-that-name"}},
            {run_with({"--keep-fd", "77"}), 125, {"77"}},
@@ -72,7 +72,7 @@ TEST_CASE("typing errors name the mistake and the remedy") {
            {run_with({"-q", "-v"}), 125, {"--quiet"}},
            {{"plan", "--format", "yaml", "true"}, 125, {"yaml", "json"}},
            {{"explain", "internet"}, 125, {"is a profile", "destination"}},
-           {{"explain", "internet", "example.com:443/tcp"}, 125, {"cannot read example.com:443/tcp"}},
+           {{"explain", "internet", "example..com:443/tcp"}, 125, {"cannot read example..com:443/tcp"}},
            {{"explain", "internet", "198.51.100.7:443", "x"}, 125, {"one destination"}},
            {{"completions", "tcsh"}, 125, {"bash"}},
            {{"run", "--profile", "offline", "--", "no-such-program"}, 127, {"no-such-program"}},

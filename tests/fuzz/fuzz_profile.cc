@@ -15,6 +15,12 @@ void check_rule(const ProfileRule& rule) {
   // A bad field is never a wildcard: no services only when none were written.
   require(rule.services.empty() == rule.service_texts.empty(), "written services are kept");
   for (const auto& destination : rule.to) {
+    if (destination.kind == Destination::Kind::name) {
+      require(parse_name_pattern(to_string(destination.pattern), PublicSuffixes::builtin()) ==
+                  destination.pattern,
+              "a name is what it prints as");
+      continue;
+    }
     if (destination.kind != Destination::Kind::prefix) {
       require(destination.text == "any" || destination.text == "internet", "only two words are wide");
       continue;

@@ -1,5 +1,6 @@
 // Any octets as a SPEC of --allow and --deny, as a service and as a line of services(5).
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,12 @@ void check_failure(const Diagnostics& diagnostics) {
             "a mistake has a place and words");
   for (const char c : render_diagnostics(diagnostics))
     require(c == '\n' || (c >= 0x20 && c < 0x7f), "output is printable");
+}
+
+std::optional<NamePattern> read_name(std::string_view text) {
+  static const PublicSuffixes suffixes = PublicSuffixes::builtin();
+  auto pattern = parse_name_pattern(text, suffixes);
+  return pattern ? std::optional(std::move(*pattern)) : std::nullopt;
 }
 
 // The rule again, from its parts as the program prints them.
@@ -42,6 +49,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     require(rule->to.size() == 1, "a SPEC has one destination");
     require(rule->services.empty() == rule->service_texts.empty(), "written services are kept");
+    if (rule->to[0].kind == Destination::Kind::name) {
+      // Of what a name comes to, nothing is wider than what was written.
+      const auto printed = read_name(to_string(rule->to[0].pattern));
+      require(printed && *printed == rule->to[0].pattern, "a name is what it prints as");
+      require(!rule->to[0].pattern.below || text.starts_with("*."), "a '*' was written");
+    }
     const auto again = parse_spec(write_spec(*rule), action, services);
     require(again && *again == *rule, "a rule is what it is written as");
   }

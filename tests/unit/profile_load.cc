@@ -325,7 +325,7 @@ TEST_CASE("NAME.local.toml beside the profile comes last") {
   // A path has its own, too; what is no .toml has none.
   CHECK(rules_of(load(folders, folders.root + "/user/a.toml").profile) == "3 4 1 2 ");
   // A wrong one is not passed over.
-  folders.write("user/a.local.toml", "[[allow]]\nto = [\"example.com\"]\n");
+  folders.write("user/a.local.toml", "[[allow]]\nto = [\"1.2.3\"]\n");
   CHECK(failure(folders, "a").diagnostics.at(0).where == Position{folders.root + "/user/a.local.toml", 2, 7});
   fs::remove(folders.root + "/user/a.local.toml");
   fs::create_directory(folders.root + "/user/a.local.toml");

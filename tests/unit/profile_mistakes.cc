@@ -175,14 +175,8 @@ TEST_CASE("empty lists and rules without a destination") {
   expect("[[allow]]\nto = \"\"\n", {{2, 6, 2, "empty", "internet"}});
 }
 
-TEST_CASE("destinations: names, sets and URLs") {
-  expect_to("example.com", "'example.com' is a name: rules by name are not supported yet", "or \"internet\"");
-  expect_to("*.example.com", "rules by name are not supported yet", "or \"internet\"");
-  expect_to("xn--bcher-kva.example", "rules by name are not supported yet", "internet");
-  expect_to("example.com:443", "rules by name are not supported yet", "ports stand in `service`");
-  expect_to("example.com/path", "a path is no destination", "internet");
+TEST_CASE("destinations: words, sets and URLs") {
   expect_to("@blocklist", "sets such as '@blocklist' are not supported yet", "addresses");
-  expect_to("https://example.com/x", "a URL is no destination", "here 'example.com'");
   expect_to("https://u:p@198.51.100.7:8443/x?y", "a URL is no destination",
             "to = [\"198.51.100.7\"], service = [\"8443/tcp\"]");
   expect_to("http://[2001:db8::1]/", "a URL is no destination",
@@ -193,7 +187,7 @@ TEST_CASE("destinations: names, sets and URLs") {
   expect_to("localhost", "loopback", "[[host]]");
   expect_to("lan", "'lan' is no destination", "192.168.1.0/24");
   expect_to("ssh", "'ssh' is a service, not a destination", "service = [\"ssh\"]");
-  expect_to("443/tcp", "is no destination", "internet");
+  expect_to("443/tcp", "'443/tcp' is a service", "to = [\"internet\"], service = [\"443/tcp\"]");
   expect_to("a, b", "more than one destination", "quotes of its own");
   expect_to(" any", "blanks", "any");
 }
@@ -295,13 +289,13 @@ TEST_CASE("socket families, accounts, environment, extends") {
 TEST_CASE("many mistakes of many kinds in one file") {
   expect(
       "[[deny]]\n"
-      "to = [\"1.2.3\", \"any\", \"example.com\"]\n"
+      "to = [\"1.2.3\", \"any\", \"example.com/\"]\n"
       "[network]\n"
       "ipv6 = 1\n"
       "[[allow]]\n"
       "service = [\"70000\", \"ssh\"]\n",
       {{2, 7, 7, "3 numbers", "1.2.3.0/24"},
-       {2, 23, 13, "rules by name", "internet"},
+       {2, 23, 14, "a path", "example.com"},
        {4, 8, 1, "true or false", "true"},
        {5, 1, 9, "no destination", "internet"},
        {6, 12, 7, "above 65535", ""}});

@@ -62,7 +62,7 @@ enum class Action : std::uint8_t { allow, deny };
 struct ProfileRule {
   Action action = Action::allow;
   std::vector<Destination> to;             // never empty
-  std::vector<Service> services;           // empty: every protocol and port
+  std::vector<Service> services;           // empty: every protocol and port; of names see make_policy
   std::vector<std::string> service_texts;  // as written
   bool local = false;                      // local = true: the rule opens local addresses too
   std::string purpose;
@@ -114,8 +114,9 @@ using Parsed = std::expected<T, Diagnostics>;
 Parsed<Profile> parse_profile(std::string_view text, const std::string& file, const ServiceTable& services);
 
 // SPEC of --allow and --deny: DEST[:SERVICE[,SERVICE...]] or SERVICE alone (then DEST is "internet"):
-//   198.51.100.7:443   [2001:db8::1]:53/udp   10.0.0.0/8:ssh   internet:https   443/tcp   198.51.100.7
-//   any:ping
+//   example.org   *.example.org:443/tcp   198.51.100.7:443   [2001:db8::1]:53/udp   10.0.0.0/8:ssh
+//   internet:https   443/tcp   198.51.100.7   any:ping
+// A word without ':' and '.' is a SERVICE: a host of one label is "db:5432" or "db.".
 // `option` ("--allow") stands in the diagnostics for the file.
 Parsed<ProfileRule> parse_spec(std::string_view spec, Action action, const ServiceTable& services);
 
