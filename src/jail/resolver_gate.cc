@@ -227,7 +227,7 @@ void Gate::derive(const dns::Answer& answer, std::uint16_t type, const NameVerdi
     if (derived_.size() >= kMostDerived)
       std::erase_if(derived_, [&](const auto& one) { return one.second.until <= now; });
     if (derived_.size() >= kMostDerived) return;
-    derived_.insert_or_assign(name->text, Derived{inherited, now + seconds(answer.ttl) + kGrace});
+    derived_.insert_or_assign(name->text, Derived{inherited, now + seconds(answer.ttl) + kLearnedGrace});
   };
   for (const dns::Service& service : answer.services)
     if (service.target != dns::Name{}) add(service.target);

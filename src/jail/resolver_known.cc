@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "netjail/plan/plan.h"
+
 namespace netjail {
 namespace {
 
@@ -30,7 +32,7 @@ bool KnownAddresses::add(const std::string& name, const Ip& address, std::size_t
     sweep(now);
     if (full()) return false;
   }
-  const Time until = now + ttl + kGrace;
+  const Time until = now + ttl + kLearnedGrace;
   if (same) {
     known->second.until = std::max(known->second.until, until);
     return true;
@@ -49,11 +51,11 @@ bool KnownAddresses::add(const std::string& name, const Ip& address, std::size_t
 
 std::optional<LearnedAddress> KnownAddresses::due(const Ip& address, std::size_t group, seconds ttl,
                                                   Time now) const {
-  const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(ttl + kGrace);
+  const auto timeout = std::chrono::duration_cast<std::chrono::milliseconds>(ttl + kLearnedGrace);
   const auto known = addresses_.find(address);
   if (known != addresses_.end()) {
     for (const Opening& opening : known->second.openings)
-      if (opening.group == group && opening.until >= now + ttl + kGrace - kSlack) return std::nullopt;
+      if (opening.group == group && opening.until >= now + ttl + kLearnedGrace - kSlack) return std::nullopt;
   }
   return LearnedAddress{address, timeout};
 }

@@ -14,10 +14,6 @@
 
 namespace netjail {
 
-// An address stays open this much longer than its TTL says: programs keep addresses, resolve once and connect
-// often, and a name whose addresses rotate gives others each time.
-inline constexpr std::chrono::seconds kGrace{300};
-
 class KnownAddresses {
  public:
   using Time = std::chrono::steady_clock::time_point;
