@@ -100,8 +100,8 @@ TEST_CASE("words that are no names, in a profile") {
   const std::string loopback =
       "the host's loopback cannot be reached from the jail, and the jail's own is always open";
   const std::vector<Row> rows{
-      {"https://github.com/x", 0, 22, "a URL is no destination",
-       "to = [\"github.com\"], service = [\"https\"]"},
+      {"https://forge.test/x", 0, 22, "a URL is no destination",
+       "to = [\"forge.test\"], service = [\"https\"]"},
       {"ssh://git@example.org:2222/x", 0, 0, "a URL is no destination",
        "to = [\"example.org\"], service = [\"2222/tcp\"]"},
       {"wss://example.org?x=@y", 0, 0, "a URL is no destination",
@@ -109,8 +109,8 @@ TEST_CASE("words that are no names, in a profile") {
       {"foo://example.org", 0, 0, "a URL is no destination", "to = [\"example.org\"]"},
       {"https://localhost/", 0, 0, "a URL is no destination",
        "only the host is a destination, here 'localhost'"},
-      {"git@github.com:org/repo", 0, 25, "a user is no part of a destination",
-       "to = [\"github.com\"], service = [\"ssh\"]"},
+      {"git@forge.test:org/repo", 0, 25, "a user is no part of a destination",
+       "to = [\"forge.test\"], service = [\"ssh\"]"},
       {"user@example.org", 0, 0, "a user is no part of a destination", "to = [\"example.org\"]"},
       {"example.org:443", 0, 17, "a port does not belong here",
        "to = [\"example.org\"], service = [\"443\"]"},
@@ -170,16 +170,16 @@ TEST_CASE("where the text has escapes the whole of it is marked") {
 }
 
 TEST_CASE("names in a SPEC") {
-  CHECK(meaning("github.com") == "github.com");
-  CHECK(meaning("github.com:443") == "github.com|443/tcp,443/udp");
-  CHECK(meaning("github.com:443,80") == "github.com|443/tcp,443/udp,80/tcp,80/udp");
-  CHECK(meaning("github.com:ssh") == "github.com|22/tcp");
-  CHECK(meaning("github.com:53/udp") == "github.com|53/udp");
+  CHECK(meaning("forge.test") == "forge.test");
+  CHECK(meaning("forge.test:443") == "forge.test|443/tcp,443/udp");
+  CHECK(meaning("forge.test:443,80") == "forge.test|443/tcp,443/udp,80/tcp,80/udp");
+  CHECK(meaning("forge.test:ssh") == "forge.test|22/tcp");
+  CHECK(meaning("forge.test:53/udp") == "forge.test|53/udp");
   CHECK(meaning("*.example.org") == "*.example.org");
   CHECK(meaning("*.example.org:8443/tcp") == "*.example.org|8443/tcp");
   CHECK(meaning("bücher.example:443/tcp") == "xn--bcher-kva.example|443/tcp");
   CHECK(meaning("bücher") == "xn--bcher-kva");
-  CHECK(meaning("GitHub.COM.:443/tcp") == "github.com|443/tcp");
+  CHECK(meaning("Forge.TEST.:443/tcp") == "forge.test|443/tcp");
   CHECK(meaning("db:5432") == "db|5432/tcp,5432/udp");
   CHECK(meaning("printer:ipp") == "printer|631/tcp,631/udp");
   CHECK(meaning("db.") == "db");
@@ -203,21 +203,21 @@ TEST_CASE("mistakes in a SPEC with a name") {
   const std::string two = more + "a.example --allow b.example";
   const std::string three = more + "a.example:443 --allow b.example:80";
   const std::vector<Row> rows{
-      {"github.com:", 12, 0, "a service is missing after the ':'",
+      {"forge.test:", 12, 0, "a service is missing after the ':'",
        "leave out the ':' for the web: 443/tcp, 443/udp and 80/tcp"},
-      {"github.com:99999", 12, 5, "port 99999 is above 65535", ""},
-      {"github.com:htps", 12, 4, "no service is named 'htps'", "https"},
+      {"forge.test:99999", 12, 5, "port 99999 is above 65535", ""},
+      {"forge.test:htps", 12, 4, "no service is named 'htps'", "https"},
       {"*.com", 1, 5, suffix, each},
       {"*.com:443", 1, 5, suffix, each},
-      {"https://github.com/x", 1, 20, "a URL is no destination", "github.com:https"},
+      {"https://forge.test/x", 1, 20, "a URL is no destination", "forge.test:https"},
       {"http://user:pw@example.org:8080/x", 1, 33, "a URL is no destination", "example.org:8080/tcp"},
       {"https://[2001:db8::1]/", 1, 22, "a URL is no destination", "[2001:db8::1]:https"},
       {"user@host", 1, 9, "a user is no part of a destination", "host."},
       {"user@example.org", 1, 16, "a user is no part of a destination", "example.org"},
       {"user@host:22", 1, 12, "a user is no part of a destination", "host:22"},
-      {"git@github.com:org/repo", 1, 23, "a user is no part of a destination", "github.com:ssh"},
-      {"github.com/org", 1, 14, "a path is no destination, only the host is", "github.com"},
-      {"github.com/org:443", 1, 14, "a path is no destination, only the host is", "github.com"},
+      {"git@forge.test:org/repo", 1, 23, "a user is no part of a destination", "forge.test:ssh"},
+      {"forge.test/org", 1, 14, "a path is no destination, only the host is", "forge.test"},
+      {"forge.test/org:443", 1, 14, "a path is no destination, only the host is", "forge.test"},
       {"*", 1, 1, "'*' is no destination", star},
       {"*:443", 1, 1, "'*' is no destination", star},
       {"*.*.example.org", 3, 1, "a '*' stands for whole labels, alone and in front", "*.example.org"},
