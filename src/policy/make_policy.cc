@@ -111,6 +111,8 @@ Policy make_policy(const Profile& profile) {
   policy.ipv6 = profile.ipv6.value_or(true);
   policy.uplink = profile.uplink.value_or(UplinkChoice::automatic);
   policy.dns = profile.dns.value_or(DnsChoice::policy);
+  policy.upstreams = profile.resolver_upstream.value_or(std::vector<NameServer>{});
+  policy.record_types = profile.resolver_types.value_or(std::vector<std::string>{});
   policy.seccomp_families =
       profile.seccomp_families.value_or(std::vector<std::string>{"unix", "inet", "inet6", "netlink"});
   policy.user = profile.user;

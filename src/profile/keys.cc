@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kFlag = "true or false";
 constexpr std::string_view kText = "a text in quotes";
 constexpr std::string_view kTexts = "a list of texts, such as [\"a\", \"b\"]";
-constexpr std::string_view kTo = "a list of destinations, such as [\"internet\", \"203.0.113.0/24\"]";
+constexpr std::string_view kTo = "a list of destinations, such as [\"*.example.org\", \"203.0.113.0/24\"]";
 constexpr std::string_view kService = "a list of services, such as [\"https\", \"53/udp\"]";
 constexpr std::string_view kCountries = "a list of country codes, such as [\"NZ\"]";
 constexpr std::string_view kDate = "a date, such as 2027-01-01";
@@ -40,28 +40,34 @@ constexpr KeyInfo kKeys[] = {
      "`auto` takes `host` for root and `pasta` without.",
      kNow},
     {"network", "dns", "\"policy\" or \"none\"", "\"policy\"",
-     "`policy` answers names in the jail by netjail's own resolver when the rules open anything, `none` "
-     "answers none.",
+     "`policy` answers in the jail, by netjail's own resolver, the names that the rules allow; `none` "
+     "answers "
+     "none, so that a rule by name opens nothing.",
      kNow},
 
-    {"network.resolver", "upstream", "a list of addresses, such as [\"203.0.113.53\"]", "",
-     "Name servers that netjail's resolver asks instead of the host's.", kLater},
-    {"network.resolver", "types", "a list of record types, such as [\"MX\"]", "",
-     "Record types answered beside A, AAAA, CNAME and HTTPS.", kLater},
+    {"network.resolver", "upstream",
+     "a list of addresses, such as [\"203.0.113.53\", \"[2001:db8::53]:5353\"]", "",
+     "Name servers that netjail's resolver asks, in this order and at most 8, instead of those of the host's "
+     "`/etc/resolv.conf`; it asks from the host, so that 127.0.0.1 is the host's, and at port 53 unless "
+     "another is given.",
+     kNow},
+    {"network.resolver", "types", "a list of record types, such as [\"A\", \"AAAA\"]",
+     "[\"A\", \"AAAA\", \"CNAME\", \"HTTPS\", \"SVCB\", \"MX\", \"SRV\", \"TXT\", \"PTR\"]",
+     "Record types that may be asked for; without `A` and `AAAA` no name gets an address.", kNow},
 
     {"allow", "to", kTo, "",
-     "Where the rule allows packets to: `internet` (everything but local addresses), `any`, an address or a "
-     "CIDR.",
+     "Where the rule allows packets to: `internet` (everything but local addresses), `any`, an address, a "
+     "CIDR, a name, or `*.` and a name for every name below it.",
      kNow},
     {"allow", "service", kService, "",
      "Which services of them: names of services(5), ports, ranges, `tcp`, `udp`, `icmp`, `ping`, `gre/ip`; "
-     "without the "
-     "key every protocol and port.",
+     "without the key the web (443/tcp, 443/udp, 80/tcp) of names, and every protocol and port of the "
+     "others.",
      kNow},
     {"allow", "local", kFlag, "false",
-     "Whether `any` and `internet` cover local addresses too (private, link-local, metadata); a CIDR that is "
-     "named "
-     "needs it not.",
+     "Whether `any` and `internet` cover local addresses too (private, link-local, metadata), and whether "
+     "names may have them: without it a name whose address is local is refused, so that nobody who runs its "
+     "DNS can point it into the local network (rebinding); a CIDR that is named needs it not.",
      kNow},
     {"allow", "purpose", kText, "", "What the rule is for; documentation only.", kNow},
     {"allow", "rate", kRate, "", "New connections that the rule admits per time.", kLater},
@@ -82,10 +88,11 @@ constexpr KeyInfo kKeys[] = {
 
     {"deny", "to", kTo, "",
      "Where the rule denies packets to, as in [[allow]]; a denial beats every allowance.", kNow},
-    {"deny", "service", kService, "", "Which services of them; without the key every protocol and port.",
+    {"deny", "service", kService, "",
+     "Which services of them; without the key every protocol and port, and names are not answered at all.",
      kNow},
-    {"deny", "local", kFlag, "false", "Whether `internet` covers local addresses too; `any` does so anyway.",
-     kNow},
+    {"deny", "local", kFlag, "false",
+     "Whether `internet` covers local addresses too; `any` and names do so anyway.", kNow},
     {"deny", "purpose", kText, "", "What the rule is for; documentation only.", kNow},
     {"deny", "hours", "a time of day in quotes, such as \"09:00-17:00\"", "",
      "Local time in which the rule holds.", kLater},
@@ -152,6 +159,9 @@ constexpr KeyInfo kKeys[] = {
     {"services", "NAME", kService, "", "A service of one's own, by a name that rules can use.", kLater},
 };
 
+constexpr std::array<std::string_view, 9> kRecordTypes{"A",  "AAAA", "CNAME", "HTTPS", "SVCB",
+                                                       "MX", "SRV",  "TXT",   "PTR"};
+
 // Those that a profile may want come first: a suggestion takes the first of several that are as near.
 constexpr std::array<std::string_view, 45> kFamilyNames{
     "unix",   "inet",    "inet6",  "netlink", "packet",  "vsock",    "bluetooth",  "can",     "alg",
@@ -194,6 +204,8 @@ bool is_supported_table(std::string_view table) {
   return std::ranges::any_of(kKeys,
                              [&](const KeyInfo& info) { return info.table == table && info.supported; });
 }
+
+std::span<const std::string_view> record_type_names() { return kRecordTypes; }
 
 std::span<const std::string_view> socket_family_names() { return kFamilyNames; }
 

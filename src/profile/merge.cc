@@ -36,6 +36,8 @@ Profile merge(const Profile& base, const Profile& nearer) {
   take_nearer(result.ipv6, nearer.ipv6);
   take_nearer(result.uplink, nearer.uplink);
   take_nearer(result.dns, nearer.dns);
+  take_nearer(result.resolver_upstream, nearer.resolver_upstream);
+  take_nearer(result.resolver_types, nearer.resolver_types);
   add_up(result.seccomp_families, nearer.seccomp_families);
   take_nearer(result.user, nearer.user);
   add_up(result.groups, nearer.groups);

@@ -65,7 +65,7 @@ class Reader {
     Handler handler;
   };
   // Every supported key of the key table; tests/unit/profile_keys.cc sees that none is missing.
-  static const std::array<Handling, 20> kHandlers;
+  static const std::array<Handling, 22> kHandlers;
 
   void complain(Mark mark, std::string message, std::string suggestion = {}) {
     source_.complain(mark, {std::move(message), std::move(suggestion)});
@@ -223,6 +223,35 @@ class Reader {
         values_.choice<DnsChoice, 2>(place, {{{"policy", DnsChoice::policy}, {"none", DnsChoice::none}}});
   }
 
+  void read_upstream(const Place& place) {
+    constexpr std::size_t kMaxServers = 8;
+    std::vector<NameServer> servers;
+    for (const auto& item : values_.texts(place)) {
+      auto server = read_name_server(item.text);
+      if (!server)
+        source_.complain(item.mark, std::move(server).error());
+      else if (std::ranges::find(servers, *server) != servers.end())
+        complain(item.mark, "this name server is named twice");
+      else if (servers.size() == kMaxServers)
+        complain(item.mark, "at most " + std::to_string(kMaxServers) + " name servers are asked");
+      else
+        servers.push_back(*server);
+    }
+    result_.profile.resolver_upstream = std::move(servers);
+  }
+
+  void read_types(const Place& place) {
+    std::vector<std::string> types;
+    for (const auto& item : values_.texts(place)) {
+      auto type = read_record_type(item.text);
+      if (!type)
+        source_.complain(item.mark, std::move(type).error());
+      else if (std::ranges::find(types, *type) == types.end())
+        types.push_back(std::move(*type));
+    }
+    result_.profile.resolver_types = std::move(types);
+  }
+
   void read_to(const Place& place) {
     auto items = values_.texts(place);
     place.rule->to.reserve(items.size());
@@ -327,13 +356,15 @@ class Reader {
   ParsedFile result_;
 };
 
-const std::array<Reader::Handling, 20> Reader::kHandlers{{
+const std::array<Reader::Handling, 22> Reader::kHandlers{{
     {"", "description", &Reader::read_description},
     {"", "extends", &Reader::read_extends},
     {"network", "refuse", &Reader::read_refuse},
     {"network", "ipv6", &Reader::read_ipv6},
     {"network", "uplink", &Reader::read_uplink},
     {"network", "dns", &Reader::read_dns},
+    {"network.resolver", "upstream", &Reader::read_upstream},
+    {"network.resolver", "types", &Reader::read_types},
     {"allow", "to", &Reader::read_to},
     {"allow", "service", &Reader::read_services},
     {"allow", "local", &Reader::read_local},

@@ -1,5 +1,5 @@
-// The small languages inside the strings of a profile and of --allow: destinations and services. Pure; the
-// caller knows where the word stands and turns a Mistake into a Diagnostic.
+// The small languages inside the strings of a profile and of --allow: destinations, services, name servers.
+// Pure; the caller knows where the word stands and turns a Mistake into a Diagnostic.
 #pragma once
 
 #include <expected>
@@ -21,6 +21,9 @@ Word<Destination> read_destination(std::string_view text, Action action, const S
 // Never empty on success.
 Word<std::vector<Service>> read_service(std::string_view text, const ServiceTable& services);
 Word<std::uint16_t> read_port(std::string_view text);
+// The elements of [network.resolver] upstream and types.
+Word<NameServer> read_name_server(std::string_view text);
+Word<std::string> read_record_type(std::string_view text);
 
 // A word that everybody takes for a service. Not all of the machine's services(5): there "printer" is one.
 bool is_service_word(std::string_view text);

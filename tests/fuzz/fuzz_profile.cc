@@ -49,6 +49,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const auto& rule : profile->rules) check_rule(rule);
     require(merge(*profile, Profile{}) == *profile, "merging with nothing changes nothing");
     require(!profile->seccomp_families || !profile->seccomp_families->empty(), "no list is empty");
+    require(!profile->resolver_types || !profile->resolver_types->empty(), "no list is empty");
+    require(!profile->resolver_upstream || !profile->resolver_upstream->empty(), "no list is empty");
+    for (const auto& server : profile->resolver_upstream.value_or(std::vector<NameServer>{}))
+      require(server.port != 0 && server.address != Ip{server.address.family, {}}, "a server can be asked");
     return 0;
   }
   require(!profile.error().empty(), "a failure has a mistake");

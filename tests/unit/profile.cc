@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <set>
 
@@ -57,6 +58,8 @@ refuse = "drop"
 ipv6 = false
 uplink = "host"
 dns = "none"
+resolver.types = ["txt", "A", "a"]
+resolver.upstream = ["203.0.113.53", "[2001:db8::53]:5353"]
 [[allow]]
 to = ["internet", "10.0.0.0/8", "2001:db8::/32", "198.51.100.7"]
 service = ["https", 22, "8000-8100/tcp"]
@@ -85,6 +88,9 @@ denied = false
   CHECK(profile.ipv6 == false);
   CHECK(profile.uplink == UplinkChoice::host);
   CHECK(profile.dns == DnsChoice::none);
+  CHECK(profile.resolver_types == Strings{"TXT", "A"});
+  CHECK(profile.resolver_upstream ==
+        std::vector{NameServer{*parse_ip("203.0.113.53")}, NameServer{*parse_ip("2001:db8::53"), 5353}});
   CHECK(profile.seccomp_families == Strings{"inet", "bluetooth"});
   CHECK(profile.user == "www-data");
   CHECK(profile.groups == Strings{"audio", "44"});
@@ -105,11 +111,11 @@ denied = false
   CHECK(first.service_texts == Strings{"https", "22", "8000-8100/tcp"});
   CHECK(first.local);
   CHECK(first.purpose == "why");
-  CHECK(first.where == Position{"/etc/netjail/profiles/web.toml", 9, 1});
+  CHECK(first.where == Position{"/etc/netjail/profiles/web.toml", 11, 1});
 
   // The order written, although TOML keeps two lists.
   CHECK(profile.rules[1].action == Action::deny);
-  CHECK(profile.rules[1].where.line == 14);
+  CHECK(profile.rules[1].where.line == 16);
   CHECK(texts(profile.rules[1].services) == Strings{"25/tcp"});
   CHECK(profile.rules[2].action == Action::allow);
   CHECK(profile.rules[2].to[0].kind == Destination::Kind::any);
@@ -226,9 +232,11 @@ TEST_CASE("the key table is whole") {
            "\nipv6 = " + std::string(find_key("network", "ipv6")->fallback) +
            "\nuplink = " + std::string(find_key("network", "uplink")->fallback) +
            "\ndns = " + std::string(find_key("network", "dns")->fallback) +
+           "\nresolver.types = " + std::string(find_key("network.resolver", "types")->fallback) +
            "\n[seccomp]\nfamilies = " + std::string(find_key("seccomp", "families")->fallback) +
            "\n[log]\ndenied = " + std::string(find_key("log", "denied")->fallback) + "\n");
   CHECK(defaults.refuse == Refuse::reject);
+  CHECK(std::ranges::equal(defaults.resolver_types.value(), record_type_names()));
   CHECK(defaults.seccomp_families == Strings{"unix", "inet", "inet6", "netlink"});
 }
 

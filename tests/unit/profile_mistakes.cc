@@ -137,8 +137,6 @@ TEST_CASE("keys of a later version are refused by name, never passed over") {
   expect("[[host]]\n", {{1, 1, 8, "[[host]] is not supported", ""}});
   expect("[process]\nkeep = [\"cap_net_raw\"]\n", {{2, 1, 4, "'keep' in [process] is not supported", ""}});
   expect("[process]\nhide = [\"/x\"]\n", {{2, 1, 4, "'hide' in [process] is not supported", ""}});
-  expect("[network.resolver]\nupstream = [\"203.0.113.53\"]\n",
-         {{2, 1, 8, "[network.resolver] is not supported", ""}});
   expect("[services]\nweb = [\"80\"]\n", {{2, 1, 3, "'web' in [services] is not supported", ""}});
   expect("[log]\nfile = \"x\"\n", {{2, 1, 4, "'file' in [log] is not supported", ""}});
 }

@@ -48,6 +48,8 @@ struct Policy {
   bool ipv6 = true;
   UplinkChoice uplink = UplinkChoice::automatic;
   DnsChoice dns = DnsChoice::policy;
+  std::vector<NameServer> upstreams;      // empty: the host's own
+  std::vector<std::string> record_types;  // that are answered, as record_type_names(); empty: all of them
   std::vector<std::string> seccomp_families;
   std::optional<std::string> user;
   std::optional<std::vector<std::string>> groups;

@@ -35,6 +35,9 @@ bool is_table_list(std::string_view table);
 // True when at least one key of the table is supported by this version.
 bool is_supported_table(std::string_view table);
 
+// Record types that [network.resolver] types accepts, and the default: all.
+std::span<const std::string_view> record_type_names();
+
 // Socket families that [seccomp] families accepts: address_families(7) without AF_, lower case. The module
 // kernel has their numbers, and a test compares the two lists.
 std::span<const std::string_view> socket_family_names();

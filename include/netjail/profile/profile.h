@@ -74,6 +74,13 @@ enum class Refuse : std::uint8_t { reject, drop };
 enum class UplinkChoice : std::uint8_t { automatic, host, pasta, none };
 enum class DnsChoice : std::uint8_t { policy, none };
 
+// A DNS server that the resolver asks, from the host: its loopback is the host's own.
+struct NameServer {
+  Ip address;
+  std::uint16_t port = 53;
+  bool operator==(const NameServer&) const = default;
+};
+
 // Single values are optional: what no file says gets its default in make_policy.
 struct Profile {
   std::string name;  // file name without .toml
@@ -84,6 +91,8 @@ struct Profile {
   std::optional<bool> ipv6;
   std::optional<UplinkChoice> uplink;
   std::optional<DnsChoice> dns;
+  std::optional<std::vector<NameServer>> resolver_upstream;  // one value, as are the types: nothing adds up
+  std::optional<std::vector<std::string>> resolver_types;    // of record_type_names()
   std::optional<std::vector<std::string>> seccomp_families;
   std::optional<std::string> user;
   std::optional<std::vector<std::string>> groups;
