@@ -19,8 +19,8 @@ std::string program_help() {
       "\n"
       "Usage: netjail COMMAND [OPTION]...\n"
       "\n"
-      "  netjail run --profile internet -- curl -sI 198.51.100.7\n"
-      "  netjail run --allow 198.51.100.7:443 -- make test\n"
+      "  netjail run --profile internet -- make test\n"
+      "  netjail run --allow example.org -- curl -sI https://example.org\n"
       "\n"
       "Commands:\n";
   for (const CommandInfo& command : command_table())

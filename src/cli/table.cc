@@ -7,9 +7,9 @@ const OptionInfo kHelp{"help", 'h', "", "show this help and exit", false};
 const OptionInfo kProfile{
     "profile", 'p', "P", "profile: a name, or a path (default: the one named like COMMAND, else \"default\")",
     false};
-const OptionInfo kAllow{"allow", 'a', "SPEC",
-                        "open DEST[:SERVICE[,SERVICE]...], for example 198.51.100.7:443 or internet:https",
-                        true};
+const OptionInfo kAllow{
+    "allow", 'a', "SPEC",
+    "open DEST[:SERVICE[,SERVICE]...], for example example.org, 198.51.100.7:443, internet:https", true};
 const OptionInfo kDeny{"deny", 'd', "SPEC", "refuse SPEC, whatever else allows it", true};
 const OptionInfo kUser{"user", 'u', "USER", "run COMMAND as this user (default: the one who called sudo)",
                        false};
