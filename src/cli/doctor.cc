@@ -166,7 +166,7 @@ Finding check_jail(const Result<HostFacts>& host) {
 
 Result<int> doctor_command(const Arguments& arguments) {
   if (!arguments.words.empty()) return fail("netjail doctor takes no argument");
-  const auto host = probe_host({*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")});
+  const auto host = probe_host({.destinations = {*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")}});
   std::vector<Finding> findings{check_kernel(), check_mode(),
                                 ::geteuid() == 0 ? check_sysctl(host) : check_way_out(), check_jail(host)};
   if (host) {

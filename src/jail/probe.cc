@@ -145,13 +145,26 @@ Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFac
   return {};
 }
 
+// One address of each.
+Status add_local_networks(Netlink& route, std::vector<Ip>& destinations) {
+  NJ_TRY_AS(const auto networks, list_networks(route));
+  for (const Prefix& network : networks) {
+    const AddressSet local =
+        AddressSet({range_of(network)}).intersected(local_addresses()).without(unroutable_addresses());
+    if (!local.empty()) destinations.push_back(local.ranges().front().first);
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<HostFacts> probe_host(const std::vector<Ip>& destinations, bool hosts) {
+Result<HostFacts> probe_host(const HostQuestions& questions) {
   HostFacts facts;
   facts.privileged = ::geteuid() == 0;
   NJ_TRY_AS(Netlink route, Netlink::open(NETLINK_ROUTE));
   NJ_TRY_AS(facts.addresses, list_host(route));
+  std::vector<Ip> destinations = questions.destinations;
+  if (questions.networks && facts.privileged) NJ_TRY(add_local_networks(route, destinations));
   NJ_TRY(find_uplinks(route, destinations, facts));
 
   facts.ipv6 = read_sysctl("net/ipv6/conf/all/disable_ipv6", 1) == 0;
@@ -165,7 +178,7 @@ Result<HostFacts> probe_host(const std::vector<Ip>& destinations, bool hosts) {
 
   if (facts.privileged) NJ_TRY(find_kernel_mounts(facts));
   read_resolv_conf(facts);
-  if (hosts)
+  if (questions.hosts)
     if (const auto text = read_file("/etc/hosts", kMostOctets)) facts.hosts = parse_hosts(*text);
   if (const auto text = read_file("/etc/nsswitch.conf", kMostOctets)) facts.nsswitch = *text;
   facts.nscd_socket = exists("/run/nscd/socket");

@@ -130,7 +130,7 @@ Gate::Gate(const ResolverSettings& settings)
     HostName& host = hosts_[known.name.text];
     host.learners = {verdict.groups, verdict.local_groups};
     for (const Ip& ip : known.addresses)
-      if (may_tell(ip, verdict.local)) host.addresses.push_back(ip);
+      (may_tell(ip, verdict.local) ? host.addresses : host.withheld).push_back(ip);
   }
 }
 

@@ -61,6 +61,7 @@ class Gate {
   struct HostName {
     Learners learners;
     std::vector<Ip> addresses;
+    std::vector<Ip> withheld;  // not to be told: for the report
   };
   const std::unordered_map<std::string, HostName>& hosts() const { return hosts_; }
 

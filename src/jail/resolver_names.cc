@@ -23,6 +23,7 @@ Status Names::open_hosts(Time now) {
           !known_.add(name, ip, groups, kForever, now) && groups > 0)
         return fail("the names of rules have too many addresses in /etc/hosts",
                     "narrow the rules: netjail plan shows them");
+    for (const Ip& ip : host.withheld) known_.add(name, ip, 0, kForever, now);
     NJ_TRY(open(host.learners, host.addresses, kForever, now));
   }
   return {};

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "dns_question.h"
 #include "netjail/base/text.h"
 #include "netjail/jail/resolver.h"
 #include "netjail/kernel/seccomp.h"
@@ -120,9 +121,16 @@ class Supervisor {
     settings.hosts = plan.hosts;
     settings.search = plan.search;
     settings.ipv6 = in_.plan.uplink.ipv6;
-    if (plan.forward)
+    for (const std::string& type : settings.policy.record_types)
+      if (const auto number = dns::parse_type(type)) settings.types.push_back(*number);
+    for (const NameServer& server : settings.policy.upstreams)
+      settings.upstreams.push_back({.address = server.address, .port = server.port, .zone = {}});
+    if (!settings.upstreams.empty()) {
+      settings.resolv_conf.clear();
+    } else if (plan.forward) {
       if (const auto text = read_file(settings.resolv_conf, 1u << 20))
         settings.upstreams = parse_resolv_conf(*text);
+    }
     ResolverHooks hooks{
         .open = [this](std::span<const Opening> openings) { return open(openings); },
         .on_refused = [this](const RefusedName& refused) { refuse_name(refused); },

@@ -33,14 +33,24 @@ void append_dumps(MessageBuffer& messages) {
     int type;
     int table;
   };
-  for (const Dump& dump : {Dump{AF_INET, RTN_LOCAL, RT_TABLE_UNSPEC},
-                           {AF_INET, RTN_BROADCAST, RT_TABLE_UNSPEC},
-                           {AF_INET6, RTN_LOCAL, RT_TABLE_UNSPEC},
-                           {AF_INET6, RTN_ANYCAST, RT_TABLE_LOCAL}}) {
+  for (const Dump& one : {Dump{AF_INET, RTN_LOCAL, RT_TABLE_UNSPEC},
+                          {AF_INET, RTN_BROADCAST, RT_TABLE_UNSPEC},
+                          {AF_INET6, RTN_LOCAL, RT_TABLE_UNSPEC},
+                          {AF_INET6, RTN_ANYCAST, RT_TABLE_LOCAL}}) {
     rtmsg header{};
-    header.rtm_family = static_cast<std::uint8_t>(dump.family);
-    header.rtm_type = static_cast<std::uint8_t>(dump.type);
-    header.rtm_table = static_cast<std::uint8_t>(dump.table);
+    header.rtm_family = static_cast<std::uint8_t>(one.family);
+    header.rtm_type = static_cast<std::uint8_t>(one.type);
+    header.rtm_table = static_cast<std::uint8_t>(one.table);
+    messages.begin(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, header);
+  }
+}
+
+void append_routes(MessageBuffer& messages) {
+  for (const int family : {AF_INET, AF_INET6}) {
+    rtmsg header{};
+    header.rtm_family = static_cast<std::uint8_t>(family);
+    header.rtm_type = RTN_UNICAST;
+    header.rtm_table = RT_TABLE_MAIN;
     messages.begin(RTM_GETROUTE, NLM_F_REQUEST | NLM_F_DUMP, header);
   }
 }
@@ -88,11 +98,11 @@ bool always_consulted(std::uint32_t table) {
   return table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT;
 }
 
-Result<std::vector<Own>> dump(Netlink& route) {
-  const std::string what = "cannot list the host's addresses and local routes";
+// What the answers to `append` say.
+Result<std::vector<Own>> dump(Netlink& route, void (*append)(MessageBuffer&), const std::string& what) {
   for (int attempt = 1;; ++attempt) {
     MessageBuffer messages;
-    append_dumps(messages);
+    append(messages);
     std::vector<Own> found;
     const Status done = route.request(messages, what, [&found](const nlmsghdr* message) {
       const auto own = message->nlmsg_type == RTM_NEWADDR    ? read_address(message)
@@ -108,7 +118,8 @@ Result<std::vector<Own>> dump(Netlink& route) {
 }  // namespace
 
 Result<AddressSet> list_local(Netlink& route) {
-  NJ_TRY_AS(const std::vector<Own> found, dump(route));
+  NJ_TRY_AS(const std::vector<Own> found,
+            dump(route, append_dumps, "cannot list the host's addresses and local routes"));
   std::vector<AddressRange> ranges;
   for (const Own& own : found) {
     const AddressRange range = range_of(own.prefix);
@@ -119,6 +130,15 @@ Result<AddressSet> list_local(Netlink& route) {
     ranges.push_back(range);
   }
   return AddressSet(std::move(ranges));
+}
+
+Result<std::vector<Prefix>> list_networks(Netlink& route) {
+  NJ_TRY_AS(const std::vector<Own> found, dump(route, append_routes, "cannot list the host's routes"));
+  std::vector<Prefix> networks;
+  for (const Own& own : found)
+    if (own.prefix.length > 0 && own.prefix.length < address_bits(own.prefix.base.family))
+      networks.push_back(own.prefix);
+  return networks;
 }
 
 Result<LocalWatch> LocalWatch::open() {

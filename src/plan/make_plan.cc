@@ -124,7 +124,7 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
   plan.resolver.forward = plan.resolver.listen && up && policy.allows_names();
   plan.resolver.search = host.search;
   if (plan.resolver.forward) plan.resolver.hosts = make_hosts(policy, host.hosts);
-  const bool has_upstream = host.has_resolver;  // or the profile names some
+  const bool has_upstream = host.has_resolver || !policy.upstreams.empty();
   if (plan.resolver.forward && !has_upstream)
     return fail("the host has no resolver: /etc/resolv.conf names no server",
                 "add a nameserver line there, or set dns = \"none\" in [network] of the profile");

@@ -148,4 +148,11 @@ std::vector<Ip> route_probes(const Policy& policy) {
   return probes;
 }
 
+HostQuestions host_questions(const Policy& policy) {
+  const bool local_names = std::ranges::any_of(policy.rules, [](const netjail::Rule& rule) {
+    return rule.action == Action::allow && rule.local && !rule.names.empty();
+  });
+  return {route_probes(policy), policy.allows_names(), local_names};
+}
+
 }  // namespace netjail

@@ -84,13 +84,29 @@ void put_record(std::string& answer, const std::string& owner, const DnsRecord& 
   answer += record.data;
 }
 
+DnsTable::const_iterator find_name(const DnsTable& table, const std::string& name) {
+  auto entry = table.find(name);
+  for (auto dot = name.find('.'); entry == table.end() && dot != name.npos; dot = name.find('.', dot + 1))
+    entry = table.find('*' + name.substr(dot));
+  return entry;
+}
+
+// Into the last four octets.
+void put_number(std::string& data, std::uint32_t number) {
+  std::string octets;
+  put_u32(octets, number);
+  data.replace(data.size() - octets.size(), octets.size(), octets);
+}
+
 // Records of `name` for `type`, an alias followed within the table. False: the name does not exist.
 bool put_answers(std::string& answers, std::size_t& count, const DnsTable& table, const std::string& name,
                  std::uint16_t type, int depth = 0) {
-  const auto entry = table.find(name);
+  const auto entry = find_name(table, name);
   if (entry == table.end()) return false;
-  for (const auto& record : entry->second.records) {
+  for (DnsRecord record : entry->second.records) {
     if (record.type != type && record.type != kTypeCname) continue;
+    if (entry->second.numbered)
+      put_number(record.data, static_cast<std::uint32_t>(std::strtoul(name.c_str(), nullptr, 16)));
     put_record(answers, wire_name(name), record);
     ++count;
     if (record.type != kTypeCname || type == kTypeCname || depth > 8) continue;
@@ -141,6 +157,9 @@ DnsTable default_dns_table() {
   }
   table["slow.test"] = {.records = {dns_address("198.51.100.10"), dns_address("2001:db8:1::10")},
                         .delay = std::chrono::milliseconds(300)};
+  table["cloaked.test"].records = {dns_alias("other.test")};
+  table["*.zone.test"].records = {dns_address("198.51.100.11")};
+  table["*.rotate.test"] = {.records = {dns_address("2001:db8:3::", 0)}, .numbered = true};
   table["silent.test"] = {.records = {dns_address("198.51.100.10")}, .silent = true};
   return table;
 }

@@ -27,11 +27,14 @@ struct DnsName {
   std::vector<DnsRecord> records;
   std::chrono::milliseconds delay{0};  // of every answer
   bool silent = false;                 // no answer at all
+  bool numbered = false;               // addresses end in the number (hex) that is the first label
 };
-using DnsTable = std::map<std::string, DnsName>;  // lower-case names without the last dot
+// Lower-case names without the last dot; "*.zone.test" is every name below zone.test that has no entry.
+using DnsTable = std::map<std::string, DnsName>;
 
 // allowed.test other.test v4only.test v6only.test alias.test (CNAME of allowed.test) lan.test (local
-// addresses) mixed.test (one public, one local) big.test (200 addresses) slow.test (300 ms) silent.test;
+// addresses) mixed.test (one public, one local) big.test (200 addresses) slow.test (300 ms) silent.test
+// cloaked.test (CNAME of other.test) *.zone.test *.rotate.test (numbered, IPv6, TTL 0);
 // every other name, nx.test say, does not exist.
 DnsTable default_dns_table();
 

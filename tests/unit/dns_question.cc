@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "netjail/profile/keys.h"
+
 #include "dns_build.h"
 
 using namespace netjail;
@@ -99,4 +101,18 @@ TEST_CASE("an answer must repeat our spelling") {
   CHECK_FALSE(matches(other));  // the id, by match_answer
   CHECK_FALSE(matches(Bytes(good.begin(), good.begin() + 20)));
   CHECK_FALSE(matches({}));
+}
+
+TEST_CASE("the types of [network.resolver] are those that may be asked for") {
+  for (const std::string_view word : record_type_names()) {
+    const auto type = dns::parse_type(word);
+    REQUIRE(type.has_value());
+    CHECK(dns::may_ask(*type));
+    CHECK(dns::type_name(*type) == word);
+  }
+  int known = 0;
+  for (std::uint32_t type = 0; type < 65536; ++type) known += dns::may_ask(static_cast<std::uint16_t>(type));
+  CHECK(known == static_cast<int>(record_type_names().size()));
+  CHECK_FALSE(dns::parse_type("NS"));
+  CHECK(dns::type_name(65400) == "TYPE65400");
 }

@@ -18,9 +18,8 @@
 
 namespace netjail {
 
-// Reads the host; changes nothing, needs no privilege. `destinations`: route_probes() of the policy. With
-// `hosts` also /etc/hosts, unless it is larger than 1 MiB.
-Result<HostFacts> probe_host(const std::vector<Ip>& destinations, bool hosts = false);
+// Reads the host; changes nothing, needs no privilege. /etc/hosts is left out when it is larger than 1 MiB.
+Result<HostFacts> probe_host(const HostQuestions& questions);
 
 // Whether the way out without root is there: pasta, root's alone to write, and a /dev/net/tun to open.
 Status check_pasta();

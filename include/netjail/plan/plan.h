@@ -232,7 +232,16 @@ std::string render_plan_nft(const Plan& plan);
 std::string render_plan_json(const Plan& plan);
 
 // Addresses whose routes decide which interfaces of the host are uplinks: one inside each thing that the
-// policy opens; for names, which can be anywhere, one on each family's default route.
+// policy opens.
 std::vector<Ip> route_probes(const Policy& policy);
+
+// What a plan for a policy wants to know of the host.
+struct HostQuestions {
+  std::vector<Ip> destinations;  // route_probes
+  bool hosts = false;            // /etc/hosts: names may be looked up
+  // Interfaces to local networks, whichever there are, are uplinks, too: a name may have an address there.
+  bool networks = false;
+};
+HostQuestions host_questions(const Policy& policy);
 
 }  // namespace netjail
