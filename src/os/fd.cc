@@ -18,6 +18,10 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   // O_NONBLOCK: a FIFO put in the place of a file must not hang us.
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail_errno("cannot open " + path);
+  return read_file(fd, path, limit);
+}
+
+Result<std::string> read_file(const Fd& fd, const std::string& path, std::size_t limit) {
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return fail_errno("cannot read " + path);
   if (!S_ISREG(info.st_mode)) return fail("cannot read " + path + ": not a regular file");

@@ -24,6 +24,7 @@ AddressSet denied_addresses(const ProfileRule& rule) {
       case Destination::Kind::internet: internet = true; break;
       case Destination::Kind::prefix: ranges.push_back(range_of(destination.prefix)); break;
       case Destination::Kind::name: break;
+      case Destination::Kind::set: break;  // expand_sets has taken them out
     }
   }
   const AddressSet written(std::move(ranges));
@@ -35,7 +36,7 @@ AddressSet denied_addresses(const ProfileRule& rule) {
 AddressSet allowed_addresses(const ProfileRule& rule, bool ipv6) {
   std::vector<AddressRange> whole, trimmed;  // as written; without the local ones
   for (const auto& destination : rule.to) {
-    if (destination.kind == Destination::Kind::name) continue;
+    if (destination.kind == Destination::Kind::name || destination.kind == Destination::Kind::set) continue;
     if (destination.kind != Destination::Kind::prefix) {
       for (const Family family : kFamilies) trimmed.push_back(whole_family(family));
     } else if (names_local(destination.prefix)) {
@@ -75,7 +76,7 @@ std::vector<Service> name_services_of(const ProfileRule& rule) {
   return {web.begin(), web.end()};
 }
 
-// "allow internet https", "deny 203.0.113.0/24 25/tcp, ping".
+// "allow internet https", "deny 203.0.113.0/24 25/tcp, ping", "allow @apt-sources (example.org) 80/tcp".
 std::string rule_text(const ProfileRule& rule) {
   constexpr std::size_t kMostWords = 12;  // a rule may have ten thousand names; this is for one line
   std::vector<std::string> destinations;
@@ -95,7 +96,8 @@ std::string rule_text(const ProfileRule& rule) {
     for (const auto& service : rule.services) services.push_back(to_string(service));
   }
   std::string text = rule.action == Action::allow ? "allow " : "deny ";
-  text += join_some(destinations, kMostWords);
+  const std::string to = join_some(destinations, kMostWords);
+  text += rule.set.empty() ? to : rule.set + " (" + to + ')';
   if (rule.local) text += " (local too)";
   if (!services.empty()) text += ' ' + join_some(services, kMostWords);
   return text;

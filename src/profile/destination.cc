@@ -4,6 +4,7 @@
 #include <string>
 
 #include "netjail/base/text.h"
+#include "set_reader.h"
 #include "words.h"
 
 namespace netjail {
@@ -121,8 +122,6 @@ Mistake explain_colon(std::string_view text, Action action, const ServiceTable& 
 std::optional<Mistake> explain_other(std::string_view text, Action action, const ServiceTable& services) {
   if (text.empty()) return Mistake{"a destination is empty", kGiveOne};
   if (trim(text) != text) return Mistake{"a destination has blanks around it", std::string(trim(text))};
-  if (text.starts_with('@'))
-    return Mistake{"sets such as " + quote_word(text) + " are not supported yet", kGiveOne};
   if (const auto remote = find_remote(text, services)) {
     const bool good = read_destination(remote->host, action, services).has_value();
     return Mistake{remote->what, good ? write_keys(remote->host, remote->service)
@@ -232,6 +231,7 @@ std::optional<Remote> find_remote(std::string_view text, const ServiceTable& ser
 }
 
 Word<Destination> read_destination(std::string_view text, Action action, const ServiceTable& services) {
+  if (text.starts_with('@')) return read_set_name(text);
   Destination result;
   result.text = text;
   if (text == "any" || text == "internet") {

@@ -69,7 +69,11 @@ class SpecReader {
     if (spec_.empty()) return refuse(spec_, {"this rule is empty", kForms});
     if (trim(spec_) != spec_)
       return refuse(spec_, {"this rule has blanks around it", std::string(trim(spec_))});
-    if (spec_.starts_with('@')) return Parts{spec_, {}, true, false};
+    if (spec_.starts_with('@')) {
+      const auto colon = spec_.find(':');
+      if (colon == spec_.npos) return Parts{spec_, {}, true, false};
+      return Parts{spec_.substr(0, colon), spec_.substr(colon + 1), true, true};
+    }
     if (const auto remote = find_remote(spec_, services_)) return refuse(spec_, explain_remote(*remote));
     if (const auto at = spec_.find_first_of(" \t;"); at != spec_.npos)
       return refuse(spec_, explain_list(spec_.substr(0, at), trim(spec_.substr(at + 1))));

@@ -1,8 +1,10 @@
 // Any octets as a profile: no crash, and what comes out is what the faces promise.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "netjail/profile/named_sets.h"
 #include "netjail/profile/profile.h"
 #include "require.h"
 
@@ -19,6 +21,10 @@ void check_rule(const ProfileRule& rule) {
       require(parse_name_pattern(to_string(destination.pattern), PublicSuffixes::builtin()) ==
                   destination.pattern,
               "a name is what it prints as");
+      continue;
+    }
+    if (destination.kind == Destination::Kind::set) {
+      require(std::ranges::find(set_names(), destination.text) != set_names().end(), "a set is known");
       continue;
     }
     if (destination.kind != Destination::Kind::prefix) {

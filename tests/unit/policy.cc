@@ -306,3 +306,15 @@ TEST_CASE("the SPEC, read again as --allow, opens the flow that it was given for
     REQUIRE_MESSAGE(blamed(policy({*parsed}), wanted) == "ALLOW allow-1", spec, " for ", to_string(wanted));
   }
 }
+
+TEST_CASE("a named set that nobody has expanded is nothing, and its hosts are told with it") {
+  ProfileRule unread{.to = {{.kind = Kind::set, .text = "@apt-sources"}}};
+  CHECK_FALSE(policy({unread}).opens_anything());
+  CHECK(policy({unread}).rules[0].addresses.empty());
+  CHECK_FALSE(policy({unread}).rules[0].any_name);
+  unread.action = Action::deny;
+  CHECK(policy({unread}).rules[0].addresses.empty());
+  ProfileRule read = allow({"198.51.100.7", "198.51.100.8"}, {tcp(80)});
+  read.set = "@apt-sources";
+  CHECK(policy({read}).rules[0].text == "allow @apt-sources (198.51.100.7, 198.51.100.8) 80/tcp");
+}

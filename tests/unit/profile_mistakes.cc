@@ -174,7 +174,9 @@ TEST_CASE("empty lists and rules without a destination") {
 }
 
 TEST_CASE("destinations: words, sets and URLs") {
-  expect_to("@blocklist", "sets such as '@blocklist' are not supported yet", "addresses");
+  expect_to("@blocklist", "there is no set '@blocklist'", "@apt-sources, @npm-registry, @pip-index");
+  expect_to("@Apt-sources", "there is no set '@Apt-sources'", "@apt-sources");
+  expect_to("@pip-index:443", "a port does not belong here", "to = [\"@pip-index\"], service = [\"443\"]");
   expect_to("https://u:p@198.51.100.7:8443/x?y", "a URL is no destination",
             "to = [\"198.51.100.7\"], service = [\"8443/tcp\"]");
   expect_to("http://[2001:db8::1]/", "a URL is no destination",

@@ -63,6 +63,8 @@ TEST_CASE("a SPEC is a destination, a service or both") {
   CHECK(meaning("any:ping") == "any|ping,ping");
   CHECK(meaning("any:gre/ip") == "any|47/ip");
   CHECK(meaning("any") == "any");
+  CHECK(meaning("@npm-registry") == "@npm-registry");
+  CHECK(meaning("@apt-sources:https,ssh") == "@apt-sources|443/tcp,443/udp,22/tcp");
   CHECK(meaning("icmp") == "internet|icmp,icmpv6");
   CHECK(meaning("203.0.113.0/24:80,443/tcp") == "203.0.113.0/24|80/tcp,80/udp,443/tcp");
   const auto rule = parse_spec("10.0.0.0/8:ssh,25", Action::deny, services());
@@ -79,7 +81,9 @@ TEST_CASE("mistakes in a SPEC stand at their place") {
   expect("localhost:5432", 1, 9, "loopback", "[[host]]");
   expect("localhost", 1, 9, "loopback", "[[host]]");
   expect("127.0.0.1:5432", 1, 9, "loopback", "[[host]]");
-  expect("@set", 1, 4, "not supported yet", "addresses");
+  expect("@set", 1, 4, "there is no set '@set'", "@apt-sources, @npm-registry, @pip-index");
+  expect("@npm-registri:443", 1, 13, "there is no set '@npm-registri'", "@npm-registry");
+  expect("@npm-registry:", 15, 1, "a service is missing", "leave out");
   expect("https://198.51.100.7/x", 1, 22, "a URL is no destination", "198.51.100.7:https");
   expect("198.51.100.7:", 14, 1, "a service is missing", "leave out");
   expect("198.51.100.7:htps", 14, 4, "no service is named 'htps'", "https");

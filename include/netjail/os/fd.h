@@ -37,6 +37,8 @@ class Fd {
 
 // Whole contents; an error names the path. Files over `limit` bytes, directories and devices are refused.
 Result<std::string> read_file(const std::string& path, std::size_t limit = 16u << 20);
+// The same of a file that is open already.
+Result<std::string> read_file(const Fd& fd, const std::string& path, std::size_t limit);
 // Writes to an existing file in one write(2), as procfs wants it.
 Status write_file(const std::string& path, std::string_view text);
 Status write_all(int fd, std::string_view text);

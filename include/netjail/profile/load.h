@@ -1,10 +1,13 @@
-// Finding profiles on disk and merging them with what they extend. The only part of the module that reads
-// files.
+// Finding profiles on disk and merging them with what they extend, and the configuration files of named sets.
+// The only part of the module that reads files.
 #pragma once
+
+#include <sys/types.h>
 
 #include <string>
 #include <vector>
 
+#include "netjail/profile/named_sets.h"
 #include "netjail/profile/profile.h"
 
 namespace netjail {
@@ -50,5 +53,16 @@ struct ProfileEntry {
 // Every profile in the search path, sorted by name; one that is hidden by a nearer one of that name is left
 // out.
 std::vector<ProfileEntry> list_profiles(const SearchPath& path, const ServiceTable& services);
+
+// Whose configuration is meant: the user who runs inside.
+struct ConfigUser {
+  uid_t uid = 0;
+  std::string home;  // absolute, else nothing of the user's own is read
+};
+// The files of these sets. One that is not there is no error; one that is there and cannot be read, or has
+// more than 1 MiB, is, and so is one in the home that belongs to somebody else than the user or root: root,
+// who runs netjail for the user, must not read for him what he could not. `root`: what stands for / (tests).
+Result<SetFiles> read_set_files(const std::vector<std::string>& sets, const ConfigUser& user,
+                                const std::string& root = {});
 
 }  // namespace netjail

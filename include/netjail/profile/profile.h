@@ -48,10 +48,10 @@ struct Diagnostic {
 std::string render_diagnostics(const std::vector<Diagnostic>& diagnostics);
 
 struct Destination {
-  enum class Kind : std::uint8_t { any, internet, prefix, name };
+  enum class Kind : std::uint8_t { any, internet, prefix, name, set };
   Kind kind = Kind::any;
   Prefix prefix = {};        // Kind::prefix only
-  std::string text = {};     // as written
+  std::string text = {};     // as written; Kind::set: the name of the set, with the '@'
   NamePattern pattern = {};  // Kind::name only
   bool operator==(const Destination&) const = default;
 };
@@ -66,6 +66,7 @@ struct ProfileRule {
   std::vector<std::string> service_texts;  // as written
   bool local = false;                      // local = true: the rule opens local addresses too
   std::string purpose;
+  std::string set = {};  // the named set of which `to` are hosts; empty: none
   Position where;
   bool operator==(const ProfileRule&) const = default;
 };
@@ -124,7 +125,7 @@ Parsed<Profile> parse_profile(std::string_view text, const std::string& file, co
 
 // SPEC of --allow and --deny: DEST[:SERVICE[,SERVICE...]] or SERVICE alone (then DEST is "internet"):
 //   example.org   *.example.org:443/tcp   198.51.100.7:443   [2001:db8::1]:53/udp   10.0.0.0/8:ssh
-//   internet:https   443/tcp   198.51.100.7   any:ping
+//   internet:https   443/tcp   198.51.100.7   any:ping   @apt-sources   @npm-registry:https
 // A word without ':' and '.' is a SERVICE: a host of one label is "db:5432" or "db.".
 // `option` ("--allow") stands in the diagnostics for the file.
 Parsed<ProfileRule> parse_spec(std::string_view spec, Action action, const ServiceTable& services);
