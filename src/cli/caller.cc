@@ -119,6 +119,9 @@ bool is_connected_unix_stream(int fd) {
   return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
 }
 
+// The environment is of somebody else.
+bool is_other_user(const Identity& identity) { return identity.name || identity.uid != ::getuid(); }
+
 bool under_sudo() {
   return ::geteuid() == 0 && ::getuid() == 0 && parse_number(variable("SUDO_UID"), kMaxId);
 }
@@ -155,6 +158,10 @@ std::string config_home() {
   return home.empty() ? std::string() : home + "/.config";
 }
 
+std::string home_of(const Identity& identity) {
+  return is_other_user(identity) ? identity.home : variable("HOME");
+}
+
 Result<Caller> make_caller(const Identity& identity, const std::vector<std::string>& command,
                            const std::vector<int>& keep_fds) {
   Caller caller;
@@ -174,10 +181,10 @@ Result<Caller> make_caller(const Identity& identity, const std::vector<std::stri
     if (equals == std::string_view::npos || equals == 0) continue;
     caller.environment[std::string(text.substr(0, equals))] = text.substr(equals + 1);
   }
-  if (identity.name || identity.uid != ::getuid()) {
+  if (is_other_user(identity)) {
     for (const char* name : {"SUDO_USER", "SUDO_UID", "SUDO_GID", "SUDO_COMMAND", "MAIL"})
       caller.environment.erase(name);
-    caller.environment["HOME"] = identity.home;
+    caller.environment["HOME"] = home_of(identity);
     caller.environment["USER"] = caller.environment["LOGNAME"] =
         identity.name.value_or(std::to_string(identity.uid));
     if (!identity.shell.empty()) caller.environment["SHELL"] = identity.shell;

@@ -29,6 +29,9 @@ Result<Identity> find_identity(const std::string& wanted,
 // The caller's $XDG_CONFIG_HOME/netjail's parent: under sudo that of the one who called it.
 std::string config_home();
 
+// $HOME as the program will find it.
+std::string home_of(const Identity& identity);
+
 // Working directory, environment and command, as they will be inside.
 Result<Caller> make_caller(const Identity& identity, const std::vector<std::string>& command,
                            const std::vector<int>& keep_fds);

@@ -51,6 +51,20 @@ Error to_error(const LoadFailure& failure) {
   return failure.error ? *failure.error : diagnostics_error(failure.diagnostics);
 }
 
+std::expected<Profile, LoadFailure> with_sets(const Profile& profile, const std::string& user) {
+  const std::vector<std::string> sets = sets_of(profile);
+  if (sets.empty()) return profile;
+  const auto read = [&]() -> Result<SetFiles> {
+    NJ_TRY_AS(const Identity identity, find_identity(user, {}));
+    return read_set_files(sets, {.uid = identity.uid, .home = home_of(identity)});
+  };
+  const Result<SetFiles> files = read();
+  if (!files) return std::unexpected(LoadFailure{{}, files.error()});
+  auto expanded = expand_sets(profile, *files);
+  if (!expanded) return std::unexpected(LoadFailure{std::move(expanded).error(), {}});
+  return std::move(*expanded);
+}
+
 Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string& program) {
   const std::string name = arguments.value("profile");
   auto loaded = arguments.has("profile") ? load_profile(name, search_path(), services())
@@ -66,7 +80,10 @@ Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string
   if (!diagnostics.empty()) return std::unexpected(diagnostics_error(diagnostics));
   Profile profile = merge(loaded->profile, extra);
   profile.name = loaded->profile.name;
-  return ChosenPolicy{make_policy(profile), loaded->files};
+  const std::string user = arguments.has("user") ? arguments.value("user") : profile.user.value_or("");
+  const auto expanded = with_sets(profile, user);
+  if (!expanded) return std::unexpected(to_error(expanded.error()));
+  return ChosenPolicy{make_policy(*expanded), loaded->files};
 }
 
 }  // namespace netjail

@@ -15,6 +15,9 @@ struct ChosenPolicy {
 // `program`: the command's first word, for the profile named like it; empty: none.
 Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string& program);
 
+// The named sets of its rules expanded from the configuration of `user` (as find_identity takes it).
+std::expected<Profile, LoadFailure> with_sets(const Profile& profile, const std::string& user);
+
 const ServiceTable& services();
 SearchPath search_path();
 // A LoadFailure as one Error: the text of all diagnostics, or the error itself.
