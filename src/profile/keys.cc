@@ -57,7 +57,7 @@ constexpr KeyInfo kKeys[] = {
 
     {"allow", "to", kTo, "",
      "Where the rule allows packets to: `internet` (everything but local addresses), `any`, an address, a "
-     "CIDR, a name, or `*.` and a name for every name below it.",
+     "CIDR, a name, `*.` and a name for every name below it, or a named set, such as `@apt-sources`.",
      kNow},
     {"allow", "service", kService, "",
      "Which services of them: names of services(5), ports, ranges, `tcp`, `udp`, `icmp`, `ping`, `gre/ip`; "
