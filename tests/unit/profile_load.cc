@@ -396,7 +396,7 @@ TEST_CASE("every shipped profile loads and keeps its word") {
     REQUIRE(loaded);
     return loaded->profile;
   };
-  CHECK(list_profiles(shipped, services()).size() >= 5);
+  CHECK(list_profiles(shipped, services()).size() >= 10);
   CHECK(shipped_profile("default").rules.empty());
   CHECK(shipped_profile("offline").rules.empty());
   CHECK(shipped_profile("offline").uplink == UplinkChoice::none);
@@ -409,6 +409,25 @@ TEST_CASE("every shipped profile loads and keeps its word") {
       CHECK(rule.services.empty() == (std::string(name) == "internet"));
       for (const auto& destination : rule.to) CHECK(destination.kind == Destination::Kind::internet);
     }
+  }
+  for (const auto* name : {"git", "agent"}) {
+    for (const auto& rule : shipped_profile(name).rules) {
+      CHECK_FALSE(rule.local);
+      CHECK_FALSE(rule.purpose.empty());
+      CHECK_FALSE(rule.services.empty());
+      for (const auto& destination : rule.to) {
+        CHECK(destination.kind == Destination::Kind::name);
+        CHECK_FALSE(destination.pattern.below);
+      }
+    }
+  }
+  CHECK(shipped_profile("agent").rules.size() > shipped_profile("git").rules.size());
+  for (const auto& [name, set] : std::vector<std::pair<std::string, std::string>>{
+           {"apt", "@apt-sources"}, {"node", "@npm-registry"}, {"python", "@pip-index"}}) {
+    CHECK(sets_of(shipped_profile(name)) == std::vector{set});
+    REQUIRE(shipped_profile(name).rules.size() == 1);
+    CHECK(shipped_profile(name).rules[0].to.size() == 1);
+    CHECK_FALSE(shipped_profile(name).rules[0].purpose.empty());
   }
   const auto allows = [&](const std::string& name, std::uint8_t protocol, std::uint16_t port) {
     for (const auto& rule : shipped_profile(name).rules) {
@@ -423,4 +442,7 @@ TEST_CASE("every shipped profile loads and keeps its word") {
   for (const auto port : Ports{22, 25, 53, 853, 5432}) CHECK_FALSE(allows("browser", kTcp, port));
   for (const auto port : Ports{80, 443, 22, 9418}) CHECK(allows("ci", kTcp, port));
   for (const auto port : Ports{25, 53, 5432, 8080}) CHECK_FALSE(allows("ci", kTcp, port));
+  for (const auto port : Ports{22, 443}) CHECK(allows("git", kTcp, port));
+  for (const auto port : Ports{80, 9418}) CHECK_FALSE(allows("agent", kTcp, port));
+  CHECK_FALSE(allows("agent", kUdp, 443));
 }
