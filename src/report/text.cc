@@ -1,5 +1,6 @@
 #include "netjail/base/text.h"
 #include "netjail/base/format.h"
+#include "netjail/policy/names.h"
 #include "netjail/report/report.h"
 
 namespace netjail {
@@ -12,10 +13,27 @@ std::string remedy(const Plan& plan, const Refusal& refusal) {
   return spec.empty() ? std::string() : describe_remedy(plan.policy, spec);
 }
 
+// What it takes to tell a name's address; nothing for what no rule can open.
+std::string address_remedy(const Plan& plan, const Ip& ip) {
+  if (plan.policy.host.contains(ip)) return {};
+  const std::string rule = "local = true in the rule of the name";
+  if (!unroutable_addresses().contains(ip))
+    return rule + ", or --allow " +
+           shell_quote((ip.family == Family::ipv6 ? '[' + to_string(ip) + ']' : to_string(ip)) + ":PORT");
+  return ip.octets()[0] == 127 || ip == *parse_ip("::1") ? rule : std::string();
+}
+
+std::string address_reason(const Plan& plan, const Ip& ip) {
+  const std::string_view what = plan.policy.host.contains(ip)         ? "this machine's own"
+                                : unroutable_addresses().contains(ip) ? "none that packets go to"
+                                                                      : "local";
+  return fmt::format("its address {} is {}", to_string(ip), what);
+}
+
 // What it takes to open a name that is shut.
 std::string remedy(const Plan& plan, const RefusedName& refused) {
   if (refused.why == RefusedName::Why::address)
-    return "local = true in its rule, or --allow " + shell_quote(refused.detail + ":PORT");
+    return address_remedy(plan, parse_ip(refused.detail).value_or(Ip{}));
   if (refused.why != RefusedName::Why::rule || refused.detail != kDefaultRule) return {};
   const std::string spec = allow_spec(plan.policy, refused.name);
   return spec.empty() ? spec : describe_remedy(plan.policy, spec);
@@ -29,18 +47,23 @@ std::string reason(const Plan& plan, const RefusedName& refused) {
         return fmt::format("profile {} opens nothing", plan.name);
       return describe_rule(plan.policy, refused.detail);
     case Why::type: return fmt::format("records of type {} are not looked up", refused.detail);
-    case Why::address: {
-      const auto ip = parse_ip(refused.detail);
-      const bool host = ip && plan.policy.host.contains(*ip);
-      return fmt::format("it is {}, {}", refused.detail,
-                         host ? "an address of this machine itself" : "a local address");
-    }
+    case Why::address: return address_reason(plan, parse_ip(refused.detail).value_or(Ip{}));
     case Why::budget:
       return fmt::format("too many names below {}, or too long ones: they could carry data", refused.detail);
     case Why::full:
       return refused.detail.empty() ? "it has more addresses than there is room for" : refused.detail;
   }
   return {};
+}
+
+// Why a flow was refused; of a denial also what it beats.
+std::string reason(const Plan& plan, const Refusal& refusal) {
+  std::string text = describe_rule(plan.policy, refusal.rule);
+  if (refusal.name.empty() || find_rule(plan.policy, refusal.rule) == nullptr) return text;
+  const Verdict verdict = decide(plan.policy, Name{refusal.name}, refusal.flow);
+  if (verdict.action == Action::allow)
+    text += fmt::format(", which has this address too and beats {} for {}", verdict.rule, refusal.name);
+  return text;
 }
 
 // "198.51.100.7:443/tcp", with the name that was asked for.
@@ -56,14 +79,16 @@ std::string plural(std::uint64_t count, std::string_view one, std::string_view m
 }  // namespace
 
 std::string render_refusal(const Plan& plan, const Refusal& refusal) {
-  std::string line =
-      fmt::format("netjail: refused {}: {}", destination(refusal), describe_rule(plan.policy, refusal.rule));
+  std::string line = fmt::format("netjail: refused {}: {}", destination(refusal), reason(plan, refusal));
   if (const std::string spec = remedy(plan, refusal); !spec.empty()) line += "; to open it: " + spec;
   return line + "\n";
 }
 
 std::string render_refused_name(const Plan& plan, const RefusedName& refused) {
-  std::string line = fmt::format("netjail: refused to look up {}: {}", refused.name, reason(plan, refused));
+  // It was looked up where its address is what is wrong.
+  const bool asked = refused.why == RefusedName::Why::address || refused.why == RefusedName::Why::full;
+  std::string line = fmt::format("netjail: refused {}{}: {}", asked ? "" : "to look up ", refused.name,
+                                 reason(plan, refused));
   if (const std::string open = remedy(plan, refused); !open.empty()) line += "; to open it: " + open;
   return line + "\n";
 }
@@ -118,7 +143,7 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
     if (++lines > kMostLines) continue;
     const std::string spec = remedy(plan, refusal);
     out += fmt::format("  {:>5}  {}  ({}){}\n", fmt::format("{}x", refusal.count), destination(refusal),
-                       describe_rule(plan.policy, refusal.rule), spec.empty() ? "" : "  " + spec);
+                       reason(plan, refusal), spec.empty() ? "" : "  " + spec);
   }
   if (lines > kMostLines)
     out += fmt::format("         ... and {} more destinations; --json FILE lists them\n", lines - kMostLines);

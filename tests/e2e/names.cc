@@ -101,6 +101,11 @@ print(ask('alias.test')[1], connect('198.51.100.10', 443), connect('198.51.100.1
 )");
   check(service, "['198.51.100.10'] open\n['198.51.100.10'] refused open\n");
   CHECK_MESSAGE(has(service.err, "deny-1"), service.describe());
+  const Outcome shared = python({"--allow", "allowed.test:443/tcp", "--deny", "198.51.100.0/24"},
+                                "print(ask('allowed.test')[1], connect('198.51.100.10', 443))\n");
+  check(shared, "['198.51.100.10'] refused\n");
+  CHECK_MESSAGE(has(shared.err, "which has this address too and beats allow-1 for allowed.test"),
+                shared.describe());
 }
 
 TEST_CASE("a name with a local address is refused, unless its rule says local = true") {
@@ -111,7 +116,7 @@ print(connect('192.168.77.10', 443))
 )";
   const Outcome closed = python({"--allow", "lan.test", "--allow", "mixed.test"}, text);
   check(closed, "(0, []) ['198.51.100.10']\nrefused\n");
-  CHECK_MESSAGE(has(closed.err, "192.168.77.10, a local address"), closed.describe());
+  CHECK_MESSAGE(has(closed.err, "its address 192.168.77.10 is local"), closed.describe());
   const std::string profile = world().write("local.toml", R"(
 [[allow]]
 to = ["lan.test", "mixed.test"]

@@ -1,0 +1,1 @@
+netjail_test(unit_report quick SOURCES report.cc policies.cc MODULES report)
