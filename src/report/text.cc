@@ -72,6 +72,16 @@ std::string destination(const Refusal& refusal) {
   return refusal.name.empty() ? flow : fmt::format("{} ({})", flow, refusal.name);
 }
 
+// The rule at which the packet filter counts this one, if it is another: rules by name with the same services
+// share what they learn.
+std::string counted_at(const Policy& policy, const std::vector<NameGroup>& groups, const Rule& rule) {
+  for (const NameGroup& group : groups)
+    for (const std::size_t member : group.rules)
+      if (policy.rules[member].id == rule.id && group.id != rule.id && rule.addresses.empty())
+        return group.id;
+  return {};
+}
+
 std::string plural(std::uint64_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
@@ -109,8 +119,13 @@ std::string render_summary(const Plan& plan, const Outcome& outcome, bool verbos
   const std::uint64_t refused = outcome.refused();
   std::string out;
   if (verbose) {
+    const auto groups = make_name_groups(plan.policy);
     for (const Rule& rule : plan.policy.rules) {
       if (rule.action != Action::allow) continue;
+      if (const std::string first = counted_at(plan.policy, groups, rule); !first.empty()) {
+        out += fmt::format("netjail: {} ({}): counted at {}\n", rule.id, rule.text, first);
+        continue;
+      }
       const auto found = outcome.admitted_by_rule.find(rule.id);
       const std::uint64_t count = found == outcome.admitted_by_rule.end() ? 0 : found->second;
       out += fmt::format("netjail: {} ({}): {}\n", rule.id, rule.text,

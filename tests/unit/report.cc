@@ -91,6 +91,16 @@ TEST_CASE("the outcome counts names by what was refused of them, and is bounded"
   CHECK(outcome.refused() == 5003);
 }
 
+TEST_CASE("rules by name that share what they learn are counted at the first of them") {
+  const Plan plan = plan_of({"allow a.example", "allow b.example", "allow c.example 22/tcp"});
+  Outcome outcome;
+  outcome.admitted_by_rule["allow-1"] = 2;
+  const std::string summary = render_summary(plan, outcome, true);
+  CHECK(has(summary, "allow-1 (allow a.example): 2 connections\n"));
+  CHECK(has(summary, "allow-2 (allow b.example): counted at allow-1\n"));
+  CHECK(has(summary, "allow-3 (allow c.example 22/tcp): 0 connections\n"));
+}
+
 TEST_CASE("--json has name, reason and detail") {
   const Plan plan = plan_of({"allow a.example"});
   Outcome outcome;
