@@ -12,6 +12,7 @@ using std::chrono::seconds;
 constexpr std::uint32_t kHostsTtl = 60;     // seconds: the file does not change while the jail lives
 constexpr std::uint32_t kLocalTtl = 86400;  // of localhost
 constexpr std::size_t kMostDerived = 1024;
+constexpr std::size_t kDerivedPattern = SIZE_MAX;  // in the place of a pattern's number
 constexpr std::string_view kReverse4 = "in-addr.arpa", kReverse6 = "ip6.arpa";
 // Names that no server of the internet can answer, or that would tell a client how to go around this one
 // (RFC 9462: resolver.arpa).
@@ -29,6 +30,19 @@ dns::Name to_wire(std::string_view text) {
   }
   name.wire.push_back('\0');
   return name;
+}
+
+// The same of an alias, which may have labels that no rule can name: a '*' is above those, too.
+std::optional<Name> to_judged_name(const dns::Name& name) {
+  if (auto plain = to_name(name)) return plain;
+  dns::Name judged{{}};
+  for (std::size_t at = 0; at + 1 < name.wire.size();) {
+    const std::string label = name.wire.substr(at, 1U + static_cast<unsigned char>(name.wire[at]));
+    judged.wire += to_name({label + '\0'}) ? label : "\1_";
+    at += label.size();
+  }
+  judged.wire.push_back('\0');
+  return to_name(judged);
 }
 
 bool is_or_below(std::string_view name, std::string_view zone) {
@@ -106,10 +120,12 @@ const Ip kLoopback4 = *parse_ip("127.0.0.1"), kLoopback6 = *parse_ip("::1");
 bool is_loopback(const Ip& ip) { return ip.family == Family::ipv4 ? ip.bytes[0] == 127 : ip == kLoopback6; }
 
 AddressSet open_addresses(const Policy& policy) {
-  AddressSet open;
-  for (const Rule& rule : policy.rules)
+  AddressSet open, shut;
+  for (const Rule& rule : policy.rules) {
     if (rule.action == Action::allow) open = open.united(rule.addresses);
-  return open;
+    if (rule.action == Action::deny && rule.services.empty()) shut = shut.united(rule.addresses);
+  }
+  return open.without(shut);
 }
 
 }  // namespace
@@ -209,24 +225,25 @@ Ruling Gate::judge(const dns::Name& asked, std::uint16_t type, const KnownAddres
 
 std::optional<RefusedName> Gate::spend(const dns::Name& asked, const NameVerdict& verdict, Time now) {
   if (!verdict.wildcard) return std::nullopt;
+  const auto [pattern, octets] = *verdict.wildcard;
   const std::string name = dns::to_string(asked);
-  if (budget_.take(verdict.wildcard->pattern, std::string_view(name).substr(0, verdict.wildcard->octets),
-                   now))
-    return std::nullopt;
-  return RefusedName{name, RefusedName::Why::budget, to_string(rules_.pattern(verdict.wildcard->pattern)), 1};
+  if (budget_.take(pattern, std::string_view(name).substr(0, octets), now)) return std::nullopt;
+  return RefusedName{name, RefusedName::Why::budget,
+                     pattern == kDerivedPattern ? "what answers lead to" : to_string(rules_.pattern(pattern)),
+                     1};
 }
 
-// Names that the answer sends its client to, which then asks for their addresses.
-void Gate::derive(const dns::Answer& answer, std::uint16_t type, const NameVerdict& verdict, Time now) {
-  if (verdict.groups.empty()) return;
-  NameVerdict inherited = verdict;
-  inherited.wildcard.reset();  // the name is the answer's, not the program's
+// Names that the answer sends its client to, which then asks for their addresses. The names are the answer's,
+// not the program's, but which of a thousand it asks for is a message to whoever runs their servers.
+void Gate::derive(const dns::Answer& answer, std::uint16_t type, NameVerdict inherited, Time now) {
+  if (inherited.groups.empty()) return;
   const auto add = [&](const dns::Name& target) {
     const auto name = to_name(target);
     if (!name) return;
     if (derived_.size() >= kMostDerived)
       std::erase_if(derived_, [&](const auto& one) { return one.second.until <= now; });
     if (derived_.size() >= kMostDerived) return;
+    inherited.wildcard = NameVerdict::Wildcard{kDerivedPattern, name->text.size()};
     derived_.insert_or_assign(name->text, Derived{inherited, now + seconds(answer.ttl) + kLearnedGrace});
   };
   for (const dns::Service& service : answer.services)
@@ -242,23 +259,38 @@ Passed Gate::pass(dns::Answer answer, std::uint16_t type, const NameVerdict& ver
   const std::string asked = dns::to_string(answer.chain.front());
   passed.learners = {verdict.groups, verdict.local_groups};
   auto& [groups, local_groups] = passed.learners;
-  // An alias of a denied name is that name.
-  for (std::size_t link = 1; link < answer.chain.size(); ++link) {
-    const auto name = to_name(answer.chain[link]);
-    if (!name) continue;
+  // The id of the rule that denies `name` altogether, else empty; what it is denied in part is learned.
+  const auto denied = [&](const dns::Name& wire) -> std::string {
+    const auto name = to_judged_name(wire);
+    if (!name) return {};
     const NameVerdict other = rules_.find(*name);
-    const bool whole = other.action == Action::deny && other.rule != kDefaultRule;
-    if (whole) {
-      passed.filtered = refusal_reply(answer.chain.front(), dns::Rcode::name_error);
-      passed.refused.push_back({asked + " (an alias of " + dns::to_string(answer.chain[link]) + ")",
-                                RefusedName::Why::rule, other.rule, 1});
-      return passed;
-    }
+    if (other.action == Action::deny && other.rule != kDefaultRule) return other.rule;
     for (const std::size_t group : rules_.denials(*name)) {
       groups.push_back(group);
       local_groups.push_back(group);
     }
+    return {};
+  };
+  const auto report = [&](const dns::Name& other, std::string rule) {
+    passed.refused.push_back(
+        {asked + " (an alias of " + dns::to_string(other) + ")", RefusedName::Why::rule, std::move(rule), 1});
+  };
+  // An alias of a denied name is that name. The first of them counts, too: that an answer has led to it may
+  // be all that allows it.
+  for (const dns::Name& link : answer.chain) {
+    if (std::string rule = denied(link); !rule.empty()) {
+      passed.filtered = refusal_reply(answer.chain.front(), dns::Rcode::name_error);
+      report(link, std::move(rule));
+      return passed;
+    }
   }
+  // Hints are addresses of the target.
+  std::erase_if(answer.services, [&](const dns::Service& service) {
+    std::string rule = denied(service.target);
+    if (rule.empty()) return false;
+    report(service.target, std::move(rule));
+    return true;
+  });
   for (auto* some : {&groups, &local_groups}) {
     std::ranges::sort(*some);
     const auto twice = std::ranges::unique(*some);
@@ -270,7 +302,10 @@ Passed Gate::pass(dns::Answer answer, std::uint16_t type, const NameVerdict& ver
   for (const Ip& ip : passed.filtered.refused)
     if (ip.family == Family::ipv4 || ipv6_)
       passed.refused.push_back({asked, RefusedName::Why::address, to_string(ip), 1});
-  derive(passed.filtered.answer, type, verdict, now);
+  NameVerdict inherited = verdict;
+  inherited.groups = groups;
+  inherited.local_groups = local_groups;
+  derive(passed.filtered.answer, type, std::move(inherited), now);
   return passed;
 }
 

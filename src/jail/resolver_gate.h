@@ -49,9 +49,10 @@ class Gate {
   //     learned by asking; nor, where the jail has no IPv6, for AAAA records;
   //   - reverse names of what the rules open by address are asked for, others are not;
   //   - so are names that an answer to an allowed name has named as the place of its service (HTTPS, SVCB,
-  //     SRV, MX, CNAME), by the rules of that name, while that answer holds.
+  //     SRV, MX, CNAME), by the rules of that name, while that answer holds. They share a budget.
   Ruling judge(const dns::Name& asked, std::uint16_t type, const KnownAddresses& known, Time now) const;
-  // Whether a question that is not answered from the cache may leave: names below a '*' have a budget.
+  // Whether a question that is not answered from the cache may leave: names below a '*' have a budget, and so
+  // have those that answers lead to.
   // Nothing: it may.
   std::optional<RefusedName> spend(const dns::Name& asked, const NameVerdict& verdict, Time now);
 
@@ -76,7 +77,7 @@ class Gate {
   std::optional<Ruling> judge_special(const dns::Name& asked, std::uint16_t type) const;
   NameVerdict find(const dns::Name& name, Time now) const;
   bool may_tell(const Ip& ip, bool local) const;
-  void derive(const dns::Answer& answer, std::uint16_t type, const NameVerdict& verdict, Time now);
+  void derive(const dns::Answer& answer, std::uint16_t type, NameVerdict inherited, Time now);
 
   NameRules rules_;
   AddressSet host_;

@@ -1,0 +1,107 @@
+// What a program that works together with the servers of a name tried: findings, each kept as a test.
+#include <doctest/doctest.h>
+
+#include "dns_build.h"
+#include "resolver_gate.h"
+
+using namespace netjail;
+using namespace netjail::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Why = RefusedName::Why;
+using Groups = std::vector<std::size_t>;
+const auto kNow = std::chrono::steady_clock::now();
+
+// A gate that is told answers.
+struct Told {
+  explicit Told(const std::vector<std::string>& rules) : gate(settings_of(rules)) {}
+  static ResolverSettings settings_of(const std::vector<std::string>& rules) {
+    ResolverSettings settings;
+    settings.policy = policy_of(rules);
+    return settings;
+  }
+  Ruling judge(std::string_view asked, std::uint16_t type = kA) const {
+    return gate.judge(name(asked), type, known, kNow);
+  }
+  Passed pass(std::string_view asked, std::uint16_t type, const std::vector<Rr>& records) {
+    const Bytes question = query(1, asked, type);
+    return gate.pass(teach(question, {.answers = records}), type, judge(asked, type).verdict, kNow);
+  }
+  Gate gate;
+  KnownAddresses known;
+};
+
+}  // namespace
+
+TEST_CASE("a name that an answer leads to keeps its own denials") {
+  Told told({"allow a.example 22/tcp", "deny b.example 22/tcp"});
+  // As an alias within one answer: both groups.
+  CHECK(told.pass("a.example", kA, {cname("a.example", "b.example"), address("b.example", "198.51.100.1")})
+            .learners.groups == Groups{0, 1});
+  // The same, found out step by step.
+  told.pass("a.example", dns::kTypeCname, {cname("a.example", "b.example")});
+  REQUIRE(told.judge("b.example").fate == Ruling::Fate::ask);
+  CHECK(told.pass("b.example", kA, {address("b.example", "198.51.100.1")}).learners.groups == Groups{0, 1});
+}
+
+TEST_CASE("what an alias leads to is denied what the alias is") {
+  Told told({"allow a.example 22/tcp", "deny b.example 22/tcp"});
+  told.pass("a.example", dns::kTypeHttps,
+            {cname("a.example", "b.example"), https("b.example", 1, "c.example")});
+  CHECK(told.pass("c.example", kA, {address("c.example", "198.51.100.1")}).learners.groups == Groups{0, 1});
+}
+
+TEST_CASE("an alias below a denied '*' is denied, whatever its labels are made of") {
+  Told told({"allow a.example", "deny *.tracker.example"});
+  for (const char* alias : {"x!y.tracker.example", "x y.tracker.example", "*.tracker.example"}) {
+    const Passed passed =
+        told.pass("a.example", kA, {cname("a.example", alias), address(alias, "198.51.100.1")});
+    CHECK_MESSAGE(passed.filtered.answer.rcode == dns::Rcode::name_error, alias);
+    CHECK(passed.filtered.answer.addresses.empty());
+  }
+}
+
+TEST_CASE("hints of a denied target are not told, nor opened without its denials") {
+  Told told({"allow a.example 22/tcp", "deny b.example", "deny c.example 22/tcp"});
+  const Parameters hint{{4, octets_of({"198.51.100.1"})}};
+  const Passed passed =
+      told.pass("a.example", dns::kTypeHttps,
+                {https("a.example", 1, "b.example", hint), https("a.example", 2, "c.example", hint)});
+  REQUIRE(passed.filtered.answer.services.size() == 1);
+  CHECK(passed.filtered.answer.services[0].target == name("c.example"));
+  CHECK(passed.learners.groups == Groups{0, 1});
+  REQUIRE(passed.refused.size() == 1);
+  CHECK(passed.refused[0].detail == "deny-1");
+}
+
+TEST_CASE("reverse names of addresses that are denied do not leave, whoever else allows them") {
+  Told told({"allow 203.0.113.0/24", "deny 203.0.113.66", "deny 203.0.113.67 22/tcp"});
+  CHECK(told.judge("65.113.0.203.in-addr.arpa", dns::kTypePtr).fate == Ruling::Fate::ask);
+  CHECK(told.judge("66.113.0.203.in-addr.arpa", dns::kTypePtr).fate == Ruling::Fate::reply);
+  CHECK(told.judge("67.113.0.203.in-addr.arpa", dns::kTypePtr).fate == Ruling::Fate::ask);
+}
+
+TEST_CASE("which of the names that answers lead to is asked says something: they have a budget") {
+  Told told({"allow _x._tcp.a.example"});
+  std::vector<Rr> places;
+  for (int count = 0; count < 900; ++count) {
+    Bytes data{0, 0, 0, 0, 0, 80};
+    append(data, wire_name("place" + std::to_string(count) + ".b.example"));
+    places.push_back(rr("_x._tcp.a.example", dns::kTypeSrv, data));
+  }
+  told.pass("_x._tcp.a.example", dns::kTypeSrv, places);
+  int asked = 0;
+  std::optional<RefusedName> refused;
+  for (int count = 0; count < 900 && !refused; ++count) {
+    const std::string place = "place" + std::to_string(count) + ".b.example";
+    const Ruling ruling = told.judge(place);
+    REQUIRE(ruling.fate == Ruling::Fate::ask);
+    refused = told.gate.spend(name(place), ruling.verdict, kNow);
+    if (!refused) ++asked;
+  }
+  CHECK(asked > 100);
+  REQUIRE(refused);
+  CHECK(refused->why == Why::budget);
+}
