@@ -46,7 +46,7 @@ struct Authority {
 };
 
 struct Answer {
-  Rcode rcode = Rcode::none;  // or name_error
+  Rcode rcode = Rcode::none;  // or name_error; server_failure where there is no answer
   bool truncated = false;     // asked over UDP, must be asked over TCP; teaches nothing
   // Seconds, one for all records: the shortest of the aliases and the records (RFC 2181 section 5.2), so that
   // no part is kept longer than the whole. Of a negative answer, that of the SOA. 0 when there is no record.

@@ -82,18 +82,17 @@ void Server::looked_up(const std::string& key, std::optional<dns::Answer> answer
   const auto now = Clock::now();
   std::optional<dns::Filtered> filtered;
   if (answer) filtered = names_.open(std::move(*answer), lookup.type, lookup.verdict, now);
-  for (const Waiter& waiter : lookup.waiters) {
-    if (filtered)
-      reply(*filtered, waiter.query, waiter.question, waiter.client);
-    else
-      reply_failure(waiter.query, waiter.question, waiter.client);
+  if (!filtered) {
+    filtered.emplace();
+    filtered->answer = {.rcode = dns::Rcode::server_failure, .chain = {lookup.name}};
   }
-  if (filtered) cache_.keep(key, std::move(*filtered), now);
+  for (const Waiter& waiter : lookup.waiters) reply(*filtered, waiter.query, waiter.question, waiter.client);
+  cache_.keep(key, std::move(*filtered), now);
 }
 
 void Server::reply(const dns::Filtered& filtered, dns::Octets query, const dns::Question& question,
                    const Client& client) {
-  ++desk_.counts.answered;
+  ++(filtered.answer.rcode == dns::Rcode::server_failure ? desk_.counts.failed : desk_.counts.answered);
   auto message = dns::make_reply(filtered, query, question);
   if (std::holds_alternative<Datagram>(client) && message.size() > question.udp_size) {
     dns::Filtered cut;

@@ -10,7 +10,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kShortest{1};
-constexpr std::size_t kMostOctets = 1232;  // what fits into a datagram: real answers do
+// Of all answers together, as octets of replies. Real answers have some hundred.
+constexpr std::size_t kMostOctets = 4 << 20;
 
 }  // namespace
 
@@ -26,7 +27,7 @@ const dns::Filtered* AnswerCache::find(const std::string& key, Clock::time_point
   if (found == entries_.end()) return nullptr;
   Entry& entry = found->second;
   if (entry.kept <= now) {
-    entries_.erase(found);
+    drop(found);
     return nullptr;
   }
   const auto left = std::chrono::duration_cast<seconds>(entry.fresh - now).count();
@@ -35,17 +36,25 @@ const dns::Filtered* AnswerCache::find(const std::string& key, Clock::time_point
 }
 
 void AnswerCache::keep(std::string key, dns::Filtered filtered, Clock::time_point now) {
-  if (dns::largest_reply(filtered.answer) > kMostOctets) return;
-  if (entries_.size() >= most_) make_room(now);
+  if (const auto old = entries_.find(key); old != entries_.end()) drop(old);
+  const std::size_t octets = dns::largest_reply(filtered.answer);
+  if (entries_.size() >= most_ || octets_ + octets > kMostOctets) make_room(now);
   const seconds ttl(filtered.answer.ttl);
-  entries_.insert_or_assign(std::move(key),
-                            Entry{std::move(filtered), now + std::max(ttl, kShortest), now + ttl});
+  octets_ += octets;
+  entries_.emplace(std::move(key),
+                   Entry{std::move(filtered), octets, now + std::max(ttl, kShortest), now + ttl});
+}
+
+AnswerCache::Entries::iterator AnswerCache::drop(Entries::iterator entry) {
+  octets_ -= entry->second.octets;
+  return entries_.erase(entry);
 }
 
 // Whoever fills the cache loses something of it, which costs him a question.
 void AnswerCache::make_room(Clock::time_point now) {
-  std::erase_if(entries_, [&](const auto& one) { return one.second.kept <= now; });
-  while (entries_.size() >= most_ - most_ / 8) entries_.erase(entries_.begin());
+  for (auto at = entries_.begin(); at != entries_.end();) at = at->second.kept <= now ? drop(at) : ++at;
+  while (entries_.size() >= most_ - most_ / 8 || octets_ > kMostOctets - kMostOctets / 8)
+    drop(entries_.begin());
 }
 
 }  // namespace netjail

@@ -1,5 +1,6 @@
-// Answers that still hold. What stands here is not asked for again: fewer questions leave the machine, and
-// how often a name is asked says nothing to anybody outside. Pure, but for the time, which is told.
+// Answers that still hold, and failures for a second (RFC 9520 section 3.2). What stands here is not asked
+// for again: fewer questions leave the machine, and how often a name is asked says nothing to anybody
+// outside. Pure, but for the time, which is told.
 #pragma once
 
 #include <chrono>
@@ -22,20 +23,24 @@ class AnswerCache {
   // With the TTL that is left; null when there is none. Valid until the next call.
   const dns::Filtered* find(const std::string& key, Clock::time_point now);
   // For its TTL, at least a second: a name that may not be kept at all is asked once a second at most, for
-  // everybody. What is very large is not kept.
+  // everybody.
   void keep(std::string key, dns::Filtered filtered, Clock::time_point now);
   std::size_t size() const { return entries_.size(); }
 
  private:
   struct Entry {
     dns::Filtered filtered;
+    std::size_t octets;       // of its reply
     Clock::time_point kept;   // until it is not answered from here any more
     Clock::time_point fresh;  // until its TTL is over
   };
+  using Entries = std::unordered_map<std::string, Entry>;
+  Entries::iterator drop(Entries::iterator entry);
   void make_room(Clock::time_point now);
 
   std::size_t most_;
-  std::unordered_map<std::string, Entry> entries_;
+  std::size_t octets_ = 0;  // of all entries
+  Entries entries_;
 };
 
 }  // namespace netjail

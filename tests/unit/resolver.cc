@@ -205,7 +205,7 @@ TEST_CASE("large answers: whole if the client takes them, else question and TC")
     CHECK(count_of(reply, 1) == (whole ? 15 : 0));
   }
   world.upstream.use([](const Bytes& asked, bool) { return Messages{text_answer(asked, 60000)}; });
-  const Bytes asked = query(6, "big.example", kTxt, 65535);
+  const Bytes asked = query(6, "huge.example", kTxt, 65535);
   CHECK(world.ask(asked).size() == text_answer(asked, 60000).size() + kOpt);
 }
 

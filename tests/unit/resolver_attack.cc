@@ -33,6 +33,22 @@ struct Told {
   KnownAddresses known;
 };
 
+struct AttackWorld : World {
+  AttackWorld(const std::vector<std::string>& rules, FakeUpstream::Reply reply)
+      : upstream(loop, std::move(reply)) {
+    settings.policy = policy_of(rules);
+    settings.upstreams = {upstream.upstream()};
+    start();
+  }
+  // Questions that leave the machine when `names` are asked again and again for a moment.
+  std::size_t flood(const std::vector<std::string>& names, int rounds) {
+    for (int round = 0; round < rounds; ++round)
+      for (const std::string& asked : names) ask(query(1, asked, kTxt, 4096));
+    return upstream.asked.size();
+  }
+  FakeUpstream upstream;
+};
+
 }  // namespace
 
 TEST_CASE("a name that an answer leads to keeps its own denials") {
@@ -104,4 +120,18 @@ TEST_CASE("which of the names that answers lead to is asked says something: they
   CHECK(asked > 100);
   REQUIRE(refused);
   CHECK(refused->why == Why::budget);
+}
+
+TEST_CASE("which type of an exact name is asked how often says something: failures are kept, too") {
+  AttackWorld world({"allow a.example"},
+                    [](const Bytes& asked, bool) { return Messages{with_rcode(answer(asked), 2)}; });
+  CHECK(world.flood({"a.example"}, 20) <= 2);
+  CHECK(rcode_of(world.ask(query(1, "a.example", kTxt))) == 2);
+}
+
+TEST_CASE("... and so are answers that are large") {
+  AttackWorld world({"allow a.example", "allow b.example"}, [](const Bytes& asked, bool tcp) {
+    return Messages{tcp ? text_answer(asked, 60000) : text_answer(asked, 3000)};
+  });
+  CHECK(world.flood({"a.example", "b.example"}, 20) <= 4);
 }

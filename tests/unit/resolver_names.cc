@@ -43,7 +43,7 @@ TEST_CASE("what cannot be opened is not told") {
   CHECK(rcode_of(world.ask(query(1, "a.example"))) == 2);
   REQUIRE(world.refused.size() == 1);
   CHECK(world.refused[0] == RefusedName{"a.example", Why::full, "no room", 1});
-  // The kernel is left alone for a while, then there is room again; the failure was not kept.
+  // The kernel is left alone for a while, then there is room again; the failure was kept for a second only.
   world.open_fails = {};
   CHECK(rcode_of(world.ask(query(2, "b.example"))) == 2);
   CHECK(world.opened.empty());
