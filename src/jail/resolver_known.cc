@@ -9,9 +9,6 @@ namespace {
 
 using std::chrono::seconds;
 
-// An opening is renewed when it has less than this before it would have to be: a name that is asked every
-// second costs the kernel something once a minute.
-constexpr seconds kSlack{60};
 // Between two looks at everything, when there is no room.
 constexpr seconds kSweepPause{1};
 

@@ -22,6 +22,10 @@ class KnownAddresses {
     std::size_t of_jail = 32768;  // an address of several groups counts for each; a set has twice the room
   };
 
+  // An opening is renewed when it has less than this before it would have to be: a name that is asked every
+  // second costs the kernel something once a minute.
+  static constexpr std::chrono::seconds kSlack{60};
+
   explicit KnownAddresses(Limits limits) : limits_(limits) {}
   KnownAddresses() : KnownAddresses(Limits{}) {}
 

@@ -14,7 +14,17 @@ constexpr std::chrono::milliseconds kFullPause{1500};
 // hosts(5) has no time-outs.
 constexpr seconds kForever = std::chrono::hours(24 * 3650);
 
+// What is denied stays so for longer than what the same answer allows: an opening is renewed up to kSlack too
+// late, and the kernel's clock may tick between two elements of one transaction.
+constexpr seconds kDenialExtra = 2 * KnownAddresses::kSlack;
+
 }  // namespace
+
+Names::Names(const ResolverSettings& settings, ResolverHooks hooks)
+    : hooks_(std::move(hooks)), gate_(settings) {
+  for (const NameGroup& group : make_name_groups(settings.policy))
+    denies_.push_back(group.action == Action::deny);
+}
 
 Status Names::open_hosts(Time now) {
   for (const auto& [name, host] : gate_.hosts()) {
@@ -73,7 +83,7 @@ Status Names::open(const Learners& learners, std::span<const Ip> addresses, seco
   std::vector<Opening> openings;
   for (const Ip& ip : addresses) {
     for (const std::size_t group : learners.of(ip)) {
-      const auto due = known_.due(ip, group, ttl, now);
+      const auto due = known_.due(ip, group, denies_[group] ? ttl + kDenialExtra : ttl, now);
       if (!due) continue;
       auto opening = std::ranges::find(openings, group, &Opening::group);
       if (opening == openings.end()) opening = openings.insert(opening, Opening{group, {}});

@@ -10,7 +10,7 @@ class Names {
  public:
   using Time = Gate::Time;
 
-  Names(const ResolverSettings& settings, ResolverHooks hooks) : hooks_(std::move(hooks)), gate_(settings) {}
+  Names(const ResolverSettings& settings, ResolverHooks hooks);
 
   // Those of the host's hosts(5), which the program can find by itself: before it starts.
   Status open_hosts(Time now);
@@ -31,6 +31,7 @@ class Names {
 
   ResolverHooks hooks_;
   Gate gate_;
+  std::vector<bool> denies_;  // of each group
   KnownAddresses known_;
   Time full_until_{};
   std::uint64_t refused_ = 0;

@@ -135,3 +135,17 @@ TEST_CASE("... and so are answers that are large") {
   });
   CHECK(world.flood({"a.example", "b.example"}, 20) <= 4);
 }
+
+TEST_CASE("an address that a denial has learned is denied for longer than it is allowed") {
+  // b.example's denial is younger than a.example's, and both stand for one address.
+  AttackWorld world(
+      {"allow a.example 443/tcp", "allow b.example 22/tcp", "deny a.example 22/tcp", "deny b.example 22/tcp"},
+      [](const Bytes& asked, bool) { return Messages{answer(asked)}; });
+  world.ask(query(1, "a.example"));
+  world.ask(query(2, "b.example"));
+  std::chrono::milliseconds allowed{}, denied{};
+  for (const Opening& opening : world.opened)
+    (opening.group == 2 ? denied : allowed) = opening.addresses.at(0).timeout;
+  REQUIRE(denied.count() > 0);
+  CHECK(denied >= allowed + 60s);
+}
