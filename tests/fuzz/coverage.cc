@@ -26,6 +26,10 @@ void __wrap___sanitizer_cov_trace_pc() {
   if (counter != 255) ++counter;
 }
 
+// g++'s calls at comparisons of floating-point numbers, which libFuzzer does not know.
+void __sanitizer_cov_trace_cmpd(double, double) {}
+void __sanitizer_cov_trace_cmpf(float, float) {}
+
 __attribute__((constructor)) static void register_counters() {
   __sanitizer_cov_8bit_counters_init(counters, counters + kCounters);
 }
