@@ -22,10 +22,12 @@ void measure_memory(const World& world, const Options& options, Table& table);  
 void measure_jails(const World& world, const Options& options, Table& table);       // 1, 100, 1000 alive
 void measure_sets(const World& world, const Options& options, Table& table);        // 10 … 100,000 CIDRs
 void measure_rootless(const World& world, const Options& options, Table& table);    // beside pasta
+void measure_names(const World& world, const Options& options, Table& table);       // beside dnsmasq
 
 // Of the whole kernel (slab, per-CPU, page tables, stacks), and the PSS of one jail's processes.
 double kernel_mib();
 double own_mib(pid_t supervisor);
+double pss_mib(pid_t pid);
 
 // What is measured in one loop, in an order shuffled anew each round (each pays for what the one before left
 // behind).

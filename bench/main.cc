@@ -20,7 +20,7 @@ constexpr const char* kUsage =
     "usage: netjail-bench [--netjail PATH] [--profile FILE] [--runs N] [--quick] [--fifo] [--only "
     "CASE,CASE...] [--tools "
     "DIR]\n"
-    "cases: launch parallel throughput memory jails sets rootless\n"
+    "cases: launch parallel throughput memory jails sets rootless names\n"
     "--profile replaces the small profile that launch, parallel, memory and jails use.\n"
     "--fifo runs everything with real-time priority: for a machine on which other things run.\n"
     "Needs root. Without --netjail only the floor and the peers are measured.\n";
@@ -32,7 +32,7 @@ struct Case {
 constexpr Case kCases[] = {{"launch", measure_launch},         {"parallel", measure_parallel},
                            {"throughput", measure_throughput}, {"memory", measure_memory},
                            {"jails", measure_jails},           {"sets", measure_sets},
-                           {"rootless", measure_rootless}};
+                           {"rootless", measure_rootless},     {"names", measure_names}};
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words;

@@ -14,7 +14,6 @@
 #include "cases.h"
 
 namespace netjail::bench {
-namespace {
 
 double pss_mib(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/smaps_rollup", pid));
@@ -22,6 +21,8 @@ double pss_mib(pid_t pid) {
     if (line.starts_with("Pss:")) return std::stod(line.substr(4)) / 1024;
   fail(fmt::format("no PSS of process {}", pid));
 }
+
+namespace {
 
 std::vector<pid_t> children_of(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/task/{}/children", pid, pid));
