@@ -145,13 +145,14 @@ Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFac
   return {};
 }
 
-// One address of each.
-Status add_local_networks(Netlink& route, std::vector<Ip>& destinations) {
+// One address of each network, of those in `open`.
+Status add_networks(Netlink& route, const AddressSet& open, std::vector<Ip>& destinations) {
+  // Each is one look-up; who has more networks is a router, which forwards as it is.
+  constexpr std::size_t kMost = 1024;
   NJ_TRY_AS(const auto networks, list_networks(route));
   for (const Prefix& network : networks) {
-    const AddressSet local =
-        AddressSet({range_of(network)}).intersected(local_addresses()).without(unroutable_addresses());
-    if (!local.empty()) destinations.push_back(local.ranges().front().first);
+    const AddressSet part = AddressSet({range_of(network)}).intersected(open);
+    if (!part.empty() && destinations.size() < kMost) destinations.push_back(part.ranges().front().first);
   }
   return {};
 }
@@ -164,7 +165,8 @@ Result<HostFacts> probe_host(const HostQuestions& questions) {
   NJ_TRY_AS(Netlink route, Netlink::open(NETLINK_ROUTE));
   NJ_TRY_AS(facts.addresses, list_host(route));
   std::vector<Ip> destinations = questions.destinations;
-  if (questions.networks && facts.privileged) NJ_TRY(add_local_networks(route, destinations));
+  if (!questions.networks.empty() && facts.privileged)
+    NJ_TRY(add_networks(route, questions.networks, destinations));
   NJ_TRY(find_uplinks(route, destinations, facts));
 
   facts.ipv6 = read_sysctl("net/ipv6/conf/all/disable_ipv6", 1) == 0;

@@ -149,10 +149,13 @@ std::vector<Ip> route_probes(const Policy& policy) {
 }
 
 HostQuestions host_questions(const Policy& policy) {
-  const bool local_names = std::ranges::any_of(policy.rules, [](const netjail::Rule& rule) {
-    return rule.action == Action::allow && rule.local && !rule.names.empty();
-  });
-  return {route_probes(policy), policy.allows_names(), local_names};
+  AddressSet networks;
+  for (const netjail::Rule& rule : policy.rules) {
+    if (rule.action != Action::allow || rule.names.empty()) continue;
+    networks = AddressSet::everything().without(rule.local ? unroutable_addresses() : local_addresses());
+    if (rule.local) break;
+  }
+  return {route_probes(policy), policy.allows_names(), std::move(networks)};
 }
 
 }  // namespace netjail

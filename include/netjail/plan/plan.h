@@ -239,8 +239,8 @@ std::vector<Ip> route_probes(const Policy& policy);
 struct HostQuestions {
   std::vector<Ip> destinations;  // route_probes
   bool hosts = false;            // /etc/hosts: names may be looked up
-  // Interfaces to local networks, whichever there are, are uplinks, too: a name may have an address there.
-  bool networks = false;
+  // Where names may have an address: the interfaces to the host's networks there are uplinks, too.
+  AddressSet networks;
 };
 HostQuestions host_questions(const Policy& policy);
 
