@@ -57,7 +57,8 @@ void Servers::Loop::answer_dns(Source& source) {
               .address = source.local,
               .port = source.port,
               .peer = source.peer,
-              .question = question->name + " " + std::to_string(question->type)});
+              .question = question->name + " " + std::to_string(question->type),
+              .message = query});
     }
     Answer answer = look_up(query, 65535);
     if (answer.text.empty()) continue;

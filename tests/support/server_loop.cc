@@ -155,6 +155,7 @@ void Servers::Loop::read_datagrams(Source& source) {
     }
     if (const auto question = read_dns_question(datagram.text))
       arrival.question = question->name + " " + std::to_string(question->type);
+    arrival.message = datagram.text;
     record(std::move(arrival));
     Answer answer = look_up(datagram.text, 4096);
     if (answer.text.empty()) continue;

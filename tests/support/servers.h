@@ -38,6 +38,7 @@ struct Arrival {
   std::uint16_t port = 0;
   std::string peer;      // address it came from
   std::string question;  // of DNS: "allowed.test 28"
+  std::string message;   // of DNS: the octets
 };
 
 // One packet as it came in at an interface of a namespace, whatever its protocol: see Servers::watch.
