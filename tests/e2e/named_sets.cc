@@ -2,21 +2,12 @@
 // open is reached.
 #include <doctest/doctest.h>
 
-#include "e2e/fixture.h"
+#include "e2e/configured.h"
 
 using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-const char* const kCovered =
-    "mount -t tmpfs none /etc/apt\n"
-    "mkdir /etc/apt/sources.list.d\n"
-    ": >$HOME/empty\n"
-    "for file in /etc/npmrc /usr/etc/npmrc /usr/local/etc/npmrc /etc/pip.conf /etc/xdg/pip/pip.conf; do\n"
-    "  [ ! -e $file ] || mount --bind $HOME/empty $file\n"
-    "done\n"
-    "cd $HOME\n";
 
 // netjail with `arguments`, where the machine has only the configuration that `more` writes.
 Outcome configured(const std::string& more, const Words& arguments) {
@@ -24,16 +15,13 @@ Outcome configured(const std::string& more, const Words& arguments) {
       after("export HOME=" + world().directory() + "\n" + kCovered + more, netjail_command(arguments)));
 }
 
-std::string source(const std::string& lines) {
-  return "printf '" + lines + "' >/etc/apt/sources.list.d/test.list\n";
-}
-
 }  // namespace
 
 TEST_CASE("plan shows the hosts of the user's own configuration") {
   if (!needs_root()) return;
   const Outcome apt = configured(
-      source("deb http://198.51.100.10/debian stable main\\ndeb https://u:secret@mirror.example.org/x y\\n"),
+      apt_source(
+          "deb http://198.51.100.10/debian stable main\\ndeb https://u:secret@mirror.example.org/x y\\n"),
       {"plan", "--allow", "@apt-sources"});
   CHECK_MESSAGE(apt.ok(), apt.describe());
   CHECK_MESSAGE(has(apt.out, "allow @apt-sources (198.51.100.10) 80/tcp"), apt.describe());
@@ -68,8 +56,8 @@ TEST_CASE("what is not configured, not understood or not the user's is an error"
   for (const Case& bad : std::vector<Case>{
            {"", {"--allow", "@pip-index"}, {"@pip-index: nothing is configured", "pip.conf", "pip config"}},
            {"", {"--allow", "@npm-registry"}, {".npmrc:1:1: error: a variable"}},
-           {source("deb file:/srv x y\\n"), {"--allow", "@apt-sources"}, {"local sources only"}},
-           {source("deb http://u:secret@/ x\\n"),
+           {apt_source("deb file:/srv x y\\n"), {"--allow", "@apt-sources"}, {"local sources only"}},
+           {apt_source("deb http://u:secret@/ x\\n"),
             {"--deny", "@apt-sources"},
             {"test.list:1:1: error: the URL"}},
            {"mkfifo /etc/apt/sources.list\n",
@@ -120,7 +108,7 @@ TEST_CASE("root takes the configuration of the user inside" * only_root("it call
 TEST_CASE("what a set opens is reached, and nothing beside it") {
   if (!needs_root()) return;
   REQUIRE(world().probe({"echo", "198.51.100.10", "443"}).ok());
-  const std::string configuration = source("deb https://198.51.100.10/debian stable main\\n");
+  const std::string configuration = apt_source("deb https://198.51.100.10/debian stable main\\n");
   const auto probe = [&](const Words& arguments) {
     Words words{"run", "--allow", "@apt-sources", "--", kProbe};
     words.insert(words.end(), arguments.begin(), arguments.end());
