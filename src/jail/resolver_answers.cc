@@ -9,6 +9,9 @@ namespace {
 
 // Clients of one question; more of them are as good as a flood.
 constexpr std::size_t kMostOfOne = 64;
+// Of so many the oldest makes way: not the oldest of all, but nobody has to be looked for.
+constexpr int kSample = 8;
+
 }  // namespace
 
 void Server::take(dns::Octets message, const Client& client) {
@@ -31,8 +34,8 @@ void Server::take(dns::Octets message, const Client& client) {
   }
   if (const auto found = lookups_.find(key); found != lookups_.end())
     return join(found->second, message, question, client);
-  if (exchanges_.size() >= desk_.settings.max_in_flight || waiting_ >= desk_.settings.max_waiting)
-    return drop(client);
+  if (full()) make_way();
+  if (full()) return drop(client);
   if (!names_.spend(name, ruling.verdict, now)) return reply_failure(message, question, client);
   Lookup lookup{std::move(name), question.type, std::move(ruling.verdict), {}};
   join(lookup, message, question, client);
@@ -66,7 +69,7 @@ void Server::look_up(const std::string& key, Lookup lookup) {
   auto exchange = std::make_shared<Exchange>(desk_, lookup.name, lookup.type,
                                              [this, key](Exchange& done, std::optional<dns::Answer> answer) {
                                                take_out(exchanges_, done);
-                                               looked_up(key, std::move(answer));
+                                               looked_up(key, std::move(answer), done.given_up());
                                              });
   lookups_.insert_or_assign(key, std::move(lookup));
   put(exchanges_, exchange);
@@ -74,7 +77,7 @@ void Server::look_up(const std::string& key, Lookup lookup) {
   wake_at(exchange->deadline());
 }
 
-void Server::looked_up(const std::string& key, std::optional<dns::Answer> answer) {
+void Server::looked_up(const std::string& key, std::optional<dns::Answer> answer, bool given_up) {
   auto node = lookups_.extract(key);
   if (node.empty()) return;
   const Lookup& lookup = node.mapped();
@@ -86,8 +89,28 @@ void Server::looked_up(const std::string& key, std::optional<dns::Answer> answer
     filtered.emplace();
     filtered->answer = {.rcode = dns::Rcode::server_failure, .chain = {lookup.name}};
   }
-  for (const Waiter& waiter : lookup.waiters) reply(*filtered, waiter.query, waiter.question, waiter.client);
+  for (const Waiter& waiter : lookup.waiters) {
+    if (given_up)
+      drop(waiter.client);
+    else
+      reply(*filtered, waiter.query, waiter.question, waiter.client);
+  }
   cache_.keep(key, std::move(*filtered), now);
+}
+
+bool Server::full() const {
+  return exchanges_.size() >= desk_.settings.max_in_flight || waiting_ >= desk_.settings.max_waiting;
+}
+
+// What has waited longest waits most likely in vain: questions that nobody answers do not keep out those that
+// somebody does, however many there are.
+void Server::make_way() {
+  std::shared_ptr<Exchange> oldest;
+  for (int count = 0; count < kSample && !exchanges_.empty(); ++count) {
+    const auto& one = exchanges_[desk_.random.number() % exchanges_.size()];
+    if (!oldest || one->started() < oldest->started()) oldest = one;
+  }
+  if (oldest) oldest->give_up();
 }
 
 void Server::reply(const dns::Filtered& filtered, dns::Octets query, const dns::Question& question,

@@ -67,6 +67,11 @@ void Exchange::cancel() {
   socket_.close(ignored);
 }
 
+void Exchange::give_up() {
+  given_up_ = true;
+  finish({});
+}
+
 void Exchange::expire(Clock::time_point now) {
   if (finished()) return;
   if (now >= give_up_) return finish({});

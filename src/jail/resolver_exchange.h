@@ -53,6 +53,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Exchange(Desk& desk, const dns::Name& name, std::uint16_t type, Done done);
   void start(Clock::time_point now);  // may call `done` before it returns
   void cancel();                      // forgets `done`
+  void give_up();                     // ends it without an answer
+  bool given_up() const { return given_up_; }
+  Clock::time_point started() const { return give_up_ - desk_.settings.total_timeout; }
   Clock::time_point deadline() const { return deadline_; }
   void expire(Clock::time_point now);  // call it when deadline() is over
 
@@ -81,8 +84,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Done done_;
 
   UpstreamList list_;
-  std::size_t first_ = 0;    // index in list_ of the first server asked
-  std::size_t asked_ = 0;    // in this round
+  std::size_t first_ = 0;  // index in list_ of the first server asked
+  std::size_t asked_ = 0;  // in this round
+  bool given_up_ = false;
   bool silent_ = false;      // somebody did not answer in this round
   bool misspelled_ = false;  // why this server is asked over TCP
   Clock::time_point give_up_{};

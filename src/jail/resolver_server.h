@@ -90,7 +90,9 @@ class Server : public std::enable_shared_from_this<Server> {
   void take_odd(dns::Octets message, const dns::Query& query, const Client& client);
   void join(Lookup& lookup, dns::Octets message, const dns::Question& question, const Client& client);
   void look_up(const std::string& key, Lookup lookup);
-  void looked_up(const std::string& key, std::optional<dns::Answer> answer);
+  void looked_up(const std::string& key, std::optional<dns::Answer> answer, bool given_up);
+  bool full() const;
+  void make_way();
   void reply(const dns::Filtered& filtered, dns::Octets query, const dns::Question& question,
              const Client& client);
   void reply_failure(dns::Octets query, const dns::Question& question, const Client& client);

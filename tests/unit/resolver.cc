@@ -351,7 +351,7 @@ TEST_CASE("4,000 random and mutated datagrams from the client and the server do 
   CHECK(world.upstream.asked.size() > 30);  // most names are none any more
 }
 
-TEST_CASE("questions beyond max_in_flight are dropped, the others are answered") {
+TEST_CASE("questions beyond max_in_flight: the older are dropped, the others are answered") {
   World world;
   std::vector<Bytes> held;
   FakeUpstream upstream(world.loop, [&](const Bytes& asked, bool) {
@@ -369,7 +369,7 @@ TEST_CASE("questions beyond max_in_flight are dropped, the others are answered")
   }
   CHECK(world.until([&] { return world.resolver->counts().questions == 30; }));
   CHECK(world.resolver->counts().dropped == 20);
-  CHECK(world.until([&] { return held.size() == 10; }));
+  CHECK(world.until([&] { return held.size() >= 10; }));
   for (int count = 0; count < 10; ++count) CHECK(rcode_of(world.receive(socket)) == 2);
   // There is room again.
   upstream.use(good);

@@ -1,5 +1,6 @@
 // What a program that works together with the servers of a name tried: findings, each kept as a test.
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
 #include "dns_build.h"
 #include "resolver_gate.h"
@@ -148,4 +149,26 @@ TEST_CASE("an address that a denial has learned is denied for longer than it is 
     (opening.group == 2 ? denied : allowed) = opening.addresses.at(0).timeout;
   REQUIRE(denied.count() > 0);
   CHECK(denied >= allowed + 60s);
+}
+
+TEST_CASE("questions that nobody answers do not keep others out") {
+  const auto only_good = [](const Bytes& asked, bool) {
+    return asked[12] == 4 ? Messages{answer(asked)} : Messages{};  // "good"
+  };
+  for (const bool many_names : {true, false}) {
+    World world;
+    FakeUpstream upstream(world.loop, only_good);
+    world.settings.upstreams = {upstream.upstream()};
+    world.settings.max_in_flight = 16;
+    world.settings.max_waiting = 64;
+    world.start();
+    const Fd client = connected_socket(SOCK_DGRAM, world.udp_port);
+    for (std::uint16_t id = 0; id < 500; ++id) {
+      const Bytes asked = query(id, "silent" + std::to_string(many_names ? id : id % 4) + ".example");
+      REQUIRE(::send(client.get(), asked.data(), asked.size(), 0) > 0);
+      world.drain();
+    }
+    CHECK(world.until([&] { return world.resolver->counts().questions == 500; }));
+    CHECK(rcode_of(world.ask(query(1, "good.example"))) == 0);
+  }
 }
