@@ -74,22 +74,6 @@ std::vector<Group> group_hosts(const SetContents& contents, const ProfileRule& r
   return groups;
 }
 
-// apt asks where the service of a host is (SRV, RFC 2782; srvrec.cc) before it asks for the host, and goes
-// on without an answer.
-SetContents with_service_names(SetContents contents) {
-  const std::size_t count = contents.hosts.size();
-  for (std::size_t index = 0; index < count; ++index) {
-    SetHost host = contents.hosts[index];
-    const std::uint16_t port = host.service.ports->first;
-    if (host.to.kind != Destination::Kind::name || (port != 80 && port != 443)) continue;
-    const std::string name = (port == 80 ? "_http._tcp." : "_https._tcp.") + host.to.pattern.name.text;
-    if (name.size() > kMaxName) continue;
-    host.to.text = host.to.pattern.name.text = name;
-    contents.hosts.push_back(std::move(host));
-  }
-  return contents;
-}
-
 }  // namespace
 
 std::span<const std::string_view> set_names() { return kNames; }
@@ -158,8 +142,7 @@ Parsed<Profile> expand_sets(const Profile& profile, const SetFiles& files) {
       if (!is_set(set) || found == contents.end()) continue;  // no set, or its files have mistakes
       if (found->second.hosts.empty())
         mistakes.push_back(nothing_in(set, rule, files_of(set.text), found->second.local));
-      const bool asks_first = set.text == "@apt-sources" && rule.action == Action::allow;
-      for (auto& group : group_hosts(asks_first ? with_service_names(found->second) : found->second, rule)) {
+      for (auto& group : group_hosts(found->second, rule)) {
         ProfileRule expanded = rule;
         expanded.set = set.text;
         expanded.to = std::move(group.to);
