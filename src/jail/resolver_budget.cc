@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <functional>
 
@@ -31,7 +32,10 @@ bool WildcardBudget::take(std::size_t pattern, std::string_view chosen,
   }
   account.seen = now;
   const std::size_t hash = std::hash<std::string_view>()(chosen);
-  const std::uint32_t cost = account.asked.contains(hash) ? kRepeatBits : kNameBits + entropy_bits(chosen);
+  const std::uint32_t cost =
+      account.asked.contains(hash)
+          ? kTypeBits + static_cast<std::uint32_t>(std::bit_width(account.asked.size()))
+          : kNameBits + entropy_bits(chosen);
   if (account.bits < cost) return false;
   account.bits -= cost;
   if (account.asked.size() >= kMostRemembered) account.asked.clear();

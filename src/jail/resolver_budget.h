@@ -15,7 +15,7 @@ namespace netjail {
 inline constexpr std::uint32_t kBudgetBits = 32768;    // at once
 inline constexpr std::uint32_t kBudgetPerSecond = 64;  // bits that come back
 inline constexpr std::uint32_t kNameBits = 16;         // each new name, beside what its octets say
-inline constexpr std::uint32_t kRepeatBits = 8;        // a name that was asked before
+inline constexpr std::uint32_t kTypeBits = 3;          // a name that was asked before, beside which it is
 
 // Bits that a text of this many different octets can carry: the entropy of its octets (Shannon, order 0),
 // rounded up. The bits of kNameBits stand for what that leaves out: the length, and which octets they are.

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <cmath>
+
 #include "dns_build.h"
 #include "resolver_gate.h"
 
@@ -121,6 +123,22 @@ TEST_CASE("which of the names that answers lead to is asked says something: they
   CHECK(asked > 100);
   REQUIRE(refused);
   CHECK(refused->why == Why::budget);
+}
+
+TEST_CASE("which of many names below a '*' is asked again says as much as it costs") {
+  for (const double names : {16.0, 2000.0}) {
+    WildcardBudget budget;
+    const auto day = kNow + 24h;  // the budget is full again
+    auto now = kNow;
+    for (int name = 0; name < names; ++name) {
+      now += 10s;
+      REQUIRE(budget.take(0, "n" + std::to_string(name), now));
+    }
+    int repeats = 0;
+    while (budget.take(0, "n" + std::to_string(repeats % static_cast<int>(names)), day)) ++repeats;
+    CHECK(repeats * std::log2(names) <= kBudgetBits);
+    CHECK(repeats >= 2000);
+  }
 }
 
 TEST_CASE("which type of an exact name is asked how often says something: failures are kept, too") {
