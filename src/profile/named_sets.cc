@@ -52,8 +52,15 @@ struct Group {
   std::vector<Destination> to;
 };
 
+// A user's own file is also the file of whatever ran as that user before, jailed or not: an address in it
+// opens the local network no more than a name does. sources.list is root's.
+bool may_open(const std::string& set, const ProfileRule& rule, const Destination& to) {
+  return to.kind != Destination::Kind::prefix || !local_addresses().contains(to.prefix.base) || rule.local ||
+         rule.action == Action::deny || set == "@apt-sources";
+}
+
 // Each host once, with the others that have the same services.
-std::vector<Group> group_hosts(const SetContents& contents, const ProfileRule& rule) {
+std::vector<Group> group_hosts(const std::string& set, const SetContents& contents, const ProfileRule& rule) {
   const bool by_url = rule.services.empty() && rule.action == Action::allow;
   std::map<std::string, std::set<Service>> services;
   for (const auto& host : contents.hosts) {
@@ -67,6 +74,7 @@ std::vector<Group> group_hosts(const SetContents& contents, const ProfileRule& r
     const std::vector<Service> wanted =
         by_url ? std::vector(found->second.begin(), found->second.end()) : rule.services;
     services.erase(found);
+    if (!may_open(set, rule, host.to)) continue;  // refused and told like any local address
     auto group = std::ranges::find(groups, wanted, &Group::services);
     if (group == groups.end()) group = groups.insert(groups.end(), {wanted, {}});
     group->to.push_back(host.to);
@@ -142,7 +150,7 @@ Parsed<Profile> expand_sets(const Profile& profile, const SetFiles& files) {
       if (!is_set(set) || found == contents.end()) continue;  // no set, or its files have mistakes
       if (found->second.hosts.empty())
         mistakes.push_back(nothing_in(set, rule, files_of(set.text), found->second.local));
-      for (auto& group : group_hosts(found->second, rule)) {
+      for (auto& group : group_hosts(set.text, found->second, rule)) {
         ProfileRule expanded = rule;
         expanded.set = set.text;
         expanded.to = std::move(group.to);

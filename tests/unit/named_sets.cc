@@ -263,6 +263,21 @@ TEST_CASE("a rule with a set becomes rules without") {
         "allow internet 22/tcp\nallow @npm-registry n.example.org 80/tcp 99/tcp\n");
 }
 
+TEST_CASE("a user's own configuration opens a local address only where the rule says local = true") {
+  for (const char* host : {"169.254.169.254", "192.168.1.1", "[fd00:ec2::254]", "[64:ff9b::a00:1]"}) {
+    const SetFiles files{
+        {"@npm-registry", {{"npmrc", "registry=http://" + std::string(host) + "/\n"}}},
+        {"@pip-index",
+         {{"pip.conf", "[global]\nindex-url=http://n.example.org/ http://" + std::string(host)}}},
+        {"@apt-sources", {{"a.list", "deb http://" + std::string(host) + "/ x y"}}}};
+    CHECK_MESSAGE(expand(rule("\"@npm-registry\""), files).empty(), host);
+    CHECK(expand(rule("\"@pip-index\""), files) == "allow @pip-index n.example.org 80/tcp\n");
+    CHECK(has(expand(rule("\"@npm-registry\"", "local = true\n"), files), " 80/tcp local"));
+    CHECK(has(expand("[[deny]]\nto = [\"@npm-registry\"]\n", files), "deny @npm-registry "));
+    CHECK(has(expand(rule("\"@apt-sources\""), files), "allow @apt-sources "));
+  }
+}
+
 TEST_CASE("a set with nothing in it is a mistake at its rule") {
   const std::string nothing =
       expand("\n" + rule("\"@npm-registry\""), {{"@npm-registry", {{"/h/.npmrc", {}}, {"/etc/npmrc", ""}}}});
