@@ -105,10 +105,7 @@ void Server::accept() {
 }
 
 void Server::add_connection(Fd socket) {
-  if (connections_.size() >= desk_.settings.max_connections && !make_room()) {
-    ++desk_.counts.dropped;
-    return;
-  }
+  if (connections_.size() >= desk_.settings.max_connections) make_room();
   const int yes = 1;  // several answers on one connection must not wait for the client's ACK of the first
   ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
   auto connection = Connection::create(
@@ -125,15 +122,15 @@ void Server::add_connection(Fd socket) {
   put(connections_, std::move(connection));
 }
 
-// Closes the connection that has been idle longest; one that waits for an answer is never closed for a new
-// one.
-bool Server::make_room() {
-  std::shared_ptr<Connection> idle;
-  for (const auto& connection : connections_) {
-    if (connection->waiting() && (!idle || connection->active() < idle->active())) idle = connection;
-  }
-  if (idle) idle->close();
-  return idle != nullptr;
+// Closes the connection that has been idle longest; if all wait for answers the one that has waited longest,
+// so that those who ask what nobody answers do not keep others out.
+void Server::make_room() {
+  const auto first = std::ranges::min_element(
+      connections_, {}, [](const auto& one) { return std::pair(!one->waiting(), one->active()); });
+  if (first == connections_.end()) return;
+  if (!(*first)->waiting()) ++desk_.counts.dropped;
+  const auto keep = *first;
+  keep->close();
 }
 
 void Server::wake_at(Clock::time_point when) {

@@ -84,7 +84,7 @@ class Server : public std::enable_shared_from_this<Server> {
   void wait_tcp();
   void accept();
   void add_connection(Fd socket);
-  bool make_room();
+  void make_room();
 
   void take(dns::Octets message, const Client& client);
   void take_odd(dns::Octets message, const dns::Query& query, const Client& client);
