@@ -28,7 +28,7 @@ void Server::take(dns::Octets message, const Client& client) {
   Ruling ruling = names_.judge(name, question.type, now);
   if (ruling.fate == Ruling::Fate::reply) return reply(ruling.reply, message, question, client);
   std::string key = question_key(name, question.type);
-  if (const dns::Filtered* kept = cache_.find(key, now)) {
+  if (const dns::Filtered* kept = cache_of(ruling.verdict).find(key, now)) {
     ++desk_.counts.cached;
     return reply(*kept, message, question, client);
   }
@@ -95,7 +95,13 @@ void Server::looked_up(const std::string& key, std::optional<dns::Answer> answer
     else
       reply(*filtered, waiter.query, waiter.question, waiter.client);
   }
-  cache_.keep(key, std::move(*filtered), now);
+  cache_of(lookup.verdict).keep(key, std::move(*filtered), now);
+}
+
+// Who can ask for names without end must not push out what keeps exact names from being asked again: the
+// profile bounds those.
+AnswerCache& Server::cache_of(const NameVerdict& verdict) {
+  return verdict.wildcard || verdict.groups.empty() ? cache_ : exact_cache_;
 }
 
 bool Server::full() const {

@@ -91,6 +91,7 @@ class Server : public std::enable_shared_from_this<Server> {
   void join(Lookup& lookup, dns::Octets message, const dns::Question& question, const Client& client);
   void look_up(const std::string& key, Lookup lookup);
   void looked_up(const std::string& key, std::optional<dns::Answer> answer, bool given_up);
+  AnswerCache& cache_of(const NameVerdict& verdict);
   bool full() const;
   void make_way();
   void reply(const dns::Filtered& filtered, dns::Octets query, const dns::Question& question,
@@ -105,6 +106,7 @@ class Server : public std::enable_shared_from_this<Server> {
   Names names_;
   Desk desk_;
   AnswerCache cache_;
+  AnswerCache exact_cache_;  // of names that rules name
   asio::posix::stream_descriptor udp_;
   asio::posix::stream_descriptor tcp_;
   // One timer for all. It is set to the earliest time-out and looks at everybody when it fires; a question

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "dns_build.h"
@@ -189,4 +190,25 @@ TEST_CASE("questions that nobody answers do not keep others out") {
     CHECK(world.until([&] { return world.resolver->counts().questions == 500; }));
     CHECK(rcode_of(world.ask(query(1, "good.example"))) == 0);
   }
+}
+
+TEST_CASE("names that cost nothing do not push what is known of exact names out") {
+  AttackWorld world({"allow a.example", "allow 10.0.0.0/8"},
+                    [](const Bytes& asked, bool) { return Messages{with_rcode(answer(asked), 2)}; });
+  const auto asked = [&] {
+    return std::ranges::count_if(world.upstream.asked,
+                                 [](const Bytes& one) { return one[12] == 1 && one[14] == 7; });
+  };
+  std::size_t reverse = 0;
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < 700ms || reverse < 2500) {
+    world.ask(query(1, "a.example"));
+    for (int count = 0; count < 250; ++count, ++reverse)
+      world.ask(
+          query(2, std::to_string(reverse % 250) + "." + std::to_string(reverse / 250) + ".0.10.in-addr.arpa",
+                dns::kTypePtr));
+  }
+  const auto seconds =
+      std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
+  CHECK(asked() <= seconds);
 }
