@@ -223,14 +223,18 @@ Ruling Gate::judge(const dns::Name& asked, std::uint16_t type, const KnownAddres
   return ruling;
 }
 
+std::string Gate::pattern(const NameVerdict& verdict) const {
+  if (!verdict.wildcard) return {};
+  return verdict.wildcard->pattern == kDerivedPattern ? "what answers lead to"
+                                                      : to_string(rules_.pattern(verdict.wildcard->pattern));
+}
+
 std::optional<RefusedName> Gate::spend(const dns::Name& asked, const NameVerdict& verdict, Time now) {
   if (!verdict.wildcard) return std::nullopt;
-  const auto [pattern, octets] = *verdict.wildcard;
+  const auto [number, octets] = *verdict.wildcard;
   const std::string name = dns::to_string(asked);
-  if (budget_.take(pattern, std::string_view(name).substr(0, octets), now)) return std::nullopt;
-  return RefusedName{name, RefusedName::Why::budget,
-                     pattern == kDerivedPattern ? "what answers lead to" : to_string(rules_.pattern(pattern)),
-                     1};
+  if (budget_.take(number, std::string_view(name).substr(0, octets), now)) return std::nullopt;
+  return RefusedName{name, RefusedName::Why::budget, pattern(verdict), 1};
 }
 
 // Names that the answer sends its client to, which then asks for their addresses. The names are the answer's,

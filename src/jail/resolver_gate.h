@@ -56,6 +56,9 @@ class Gate {
   // Nothing: it may.
   std::optional<RefusedName> spend(const dns::Name& asked, const NameVerdict& verdict, Time now);
 
+  // What a name is below that no rule names; empty where one does.
+  std::string pattern(const NameVerdict& verdict) const;
+
   Passed pass(dns::Answer answer, std::uint16_t type, const NameVerdict& verdict, Time now);
 
   // Those of the host's hosts(5), to be opened before the program starts.

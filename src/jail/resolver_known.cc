@@ -15,14 +15,13 @@ constexpr seconds kSweepPause{1};
 }  // namespace
 
 bool KnownAddresses::add(const std::string& name, const Ip& address, std::size_t groups, seconds ttl,
-                         Time now) {
+                         Time now, const std::string& pattern) {
   const auto known = addresses_.find(address);
   const bool same = known != addresses_.end() && *known->second.name == name;
   const auto full = [&] {
     if (same) return false;
-    const auto owner = names_.find(name);
     return (known == addresses_.end() && openings_ + groups > limits_.of_jail) ||
-           (owner != names_.end() && owner->second >= limits_.of_name);
+           !has_room(name, limits_.of_name) || (!pattern.empty() && !has_room(pattern, limits_.of_pattern));
   };
   if (full()) {
     if (known != addresses_.end() || now - swept_ < kSweepPause) return false;
@@ -34,14 +33,14 @@ bool KnownAddresses::add(const std::string& name, const Ip& address, std::size_t
     known->second.until = std::max(known->second.until, until);
     return true;
   }
-  const auto owner = names_.try_emplace(name, 0).first;
-  ++owner->second;
+  const Owner owner = charge(name), above = pattern.empty() ? nullptr : charge(pattern);
   if (known != addresses_.end()) {
-    let_go(*std::exchange(known->second.name, &owner->first));
+    let_go(std::exchange(known->second.name, owner));
+    let_go(std::exchange(known->second.pattern, above));
     known->second.until = std::max(known->second.until, until);
     return true;
   }
-  addresses_.emplace(address, Address{&owner->first, until, {}});
+  addresses_.emplace(address, Address{owner, above, until, {}});
   ++openings_;
   return true;
 }
@@ -75,9 +74,21 @@ std::string KnownAddresses::name_of(const Ip& address) const {
   return known == addresses_.end() ? std::string() : *known->second.name;
 }
 
-void KnownAddresses::let_go(const std::string& name) {
-  const auto owner = names_.find(name);
-  if (--owner->second == 0) names_.erase(owner);
+bool KnownAddresses::has_room(const std::string& owner, std::size_t most) const {
+  const auto found = names_.find(owner);
+  return found == names_.end() || found->second < most;
+}
+
+KnownAddresses::Owner KnownAddresses::charge(const std::string& owner) {
+  const auto found = names_.try_emplace(owner, 0).first;
+  ++found->second;
+  return &found->first;
+}
+
+void KnownAddresses::let_go(Owner owner) {
+  if (owner == nullptr) return;
+  const auto found = names_.find(*owner);
+  if (--found->second == 0) names_.erase(found);
 }
 
 void KnownAddresses::sweep(Time now) {
@@ -91,7 +102,8 @@ void KnownAddresses::sweep(Time now) {
       continue;
     }
     openings_ -= std::max<std::size_t>(address.openings.size(), 1);
-    let_go(*address.name);
+    let_go(address.name);
+    let_go(address.pattern);
     at = addresses_.erase(at);
   }
 }

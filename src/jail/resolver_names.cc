@@ -59,13 +59,14 @@ bool Names::spend(const dns::Name& asked, const NameVerdict& verdict, Time now) 
 std::optional<dns::Filtered> Names::open(dns::Answer answer, std::uint16_t type, const NameVerdict& verdict,
                                          Time now) {
   const std::string name = dns::to_string(answer.chain.front());
+  const std::string pattern = gate_.pattern(verdict);
   Passed passed = gate_.pass(std::move(answer), type, verdict, now);
   for (const RefusedName& refused : passed.refused) refuse(refused);
   const seconds ttl(passed.filtered.answer.ttl);
   std::vector<Ip> over;
   for (const Ip& ip : dns::told_addresses(passed.filtered.answer))
     if (const std::size_t groups = passed.learners.of(ip).size();
-        !known_.add(name, ip, groups, ttl, now) && groups > 0)
+        !known_.add(name, ip, groups, ttl, now, pattern) && groups > 0)
       over.push_back(ip);
   if (!over.empty()) {
     refuse({name, RefusedName::Why::full, {}, 1});

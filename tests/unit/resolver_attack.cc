@@ -212,3 +212,25 @@ TEST_CASE("names that cost nothing do not push what is known of exact names out"
       std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - start).count();
   CHECK(asked() <= seconds);
 }
+
+TEST_CASE("the names below one '*' do not take all the room for addresses") {
+  KnownAddresses known({.of_name = 4, .of_pattern = 8, .of_jail = 16});
+  int last = 0;
+  const auto add = [&](const std::string& name, const std::string& pattern,
+                       std::chrono::steady_clock::time_point now) {
+    return known.add(name, *parse_ip("198.51.100." + std::to_string(++last)), 1, 60s, now, pattern);
+  };
+  int added = 0;
+  for (int name = 0; name < 16; ++name)
+    added += add("n" + std::to_string(name) + ".a.example", "*.a.example", kNow) ? 1 : 0;
+  CHECK(added == 8);
+  CHECK(add("b.example", {}, kNow));
+  CHECK(add("n.c.example", "*.c.example", kNow));
+  // An address that gets another name is charged to that one.
+  CHECK(known.add("b.example", *parse_ip("198.51.100.1"), 1, 60s, kNow));
+  CHECK(add("again.a.example", "*.a.example", kNow));
+  CHECK_FALSE(add("more.a.example", "*.a.example", kNow));
+  for (int name = 0; name < 8; ++name)
+    CHECK(add("n" + std::to_string(name) + ".a.example", "*.a.example", kNow + 400s));
+  CHECK(known.size() == 8);
+}
