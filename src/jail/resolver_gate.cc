@@ -158,10 +158,16 @@ bool Gate::may_tell(const Ip& ip, bool local) const {
   return local || !local_addresses().contains(ip) || open_.contains(ip);
 }
 
-// The name of a refusal is what the program asked for: the C library appends the search domains.
+// The name of a refusal is what the program asked for: the C library appends the search domains, and apt asks
+// for the place of the service of every host first.
 Ruling Gate::refuse(const dns::Name& asked, std::string rule) const {
   std::string name = dns::to_string(asked);
   Ruling ruling = answered(refusal_reply(asked, dns::Rcode::name_error));
+  for (const std::string_view service : {"_http._tcp.", "_https._tcp."}) {
+    if (!name.starts_with(service)) continue;
+    const auto host = to_name(to_wire(std::string_view(name).substr(service.size())));
+    if (host && rules_.find(*host).action == Action::allow) return ruling;
+  }
   for (const std::string& domain : search_) {
     if (domain.empty() || !is_or_below(name, domain) || name == domain) continue;
     const std::string stem = name.substr(0, name.size() - domain.size() - 1);

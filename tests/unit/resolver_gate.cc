@@ -236,6 +236,16 @@ TEST_CASE("search domains: the report has the name that was meant, and none for 
   CHECK(desk.judge("example.com.corp.example").reply.answer.rcode == dns::Rcode::name_error);
 }
 
+TEST_CASE("apt's detour by the place of a service is not told, where its host is allowed") {
+  const Desk desk(settings_of({"allow example.com"}));
+  for (const char* name : {"_http._tcp.example.com", "_https._tcp.example.com"}) {
+    CHECK_FALSE(desk.judge(name).refused);
+    CHECK(desk.judge(name).reply.answer.rcode == dns::Rcode::name_error);
+  }
+  CHECK(desk.judge("_http._tcp.example.net").refused);
+  CHECK(desk.judge("_ldap._tcp.example.com").refused);
+}
+
 TEST_CASE("below a '*' a program has a budget; what a rule names exactly costs nothing") {
   Desk desk(Texts{"allow *.example.com", "allow cdn.example.com", "allow *.example.net"});
   const auto spend = [&](std::string_view name, Gate::Time now = kNow) {
