@@ -10,11 +10,18 @@ Result<Annex> Annex::create(const FakeWorld& world) {
   for (int i = 70; i < 100; ++i)
     addresses +=
         fmt::format("addr add 203.0.113.{}/26 dev eth0\naddr add 2001:db8:7::{}/64 dev eth0 nodad\n", i, i);
-  NJ_TRY(ip_batch(world.host(), "link add eth2 index 104 type veth peer name eth0 netns " + network.path() +
-                                    "\naddr add 203.0.113.65/26 dev eth2\n"
-                                    "addr add 2001:db8:7::1/64 dev eth2 nodad\nlink set eth2 up\n"));
-  NJ_TRY(ip_batch(network.place(), addresses + "link set eth0 up\n"));
-  NJ_TRY(wait_for_ipv6(world.host(), "eth2"));
+  const Place internet = world.internet().place();
+  NJ_TRY(ip_batch(internet, "link add annex index 104 type veth peer name eth0 netns " + network.path() +
+                                "\naddr add 203.0.113.65/26 dev annex\n"
+                                "addr add 2001:db8:7::1/64 dev annex nodad\nlink set annex up\n"));
+  NJ_TRY(ip_batch(network.place(), addresses + "link set eth0 up\nroute add default via 203.0.113.65\n"
+                                               "route add default via 2001:db8:7::1\n"));
+  const auto forward = []() -> Status {
+    NJ_TRY(write_file("/proc/sys/net/ipv4/ip_forward", "1"));
+    return write_file("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+  };
+  NJ_TRY(in_place(internet, forward));
+  NJ_TRY(wait_for_ipv6(internet, "annex"));
   NJ_TRY(wait_for_ipv6(network.place(), "eth0"));
   return Annex(std::move(network));
 }

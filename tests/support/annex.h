@@ -1,9 +1,9 @@
-// One more network of the fake world, on the Internet's side of the host, where nothing serves but what a
-// test starts there: any port of any of its addresses is free.
+// One more network of the fake world, behind the Internet, where nothing serves but what a test starts there:
+// any port of any of its addresses is free.
 //
-//   host                     annex
-//   eth2 203.0.113.65   ◄──► eth0 203.0.113.70 ... 203.0.113.99
-//        2001:db8:7::1            2001:db8:7::70 ... 2001:db8:7::99
+//   host ◄──► internet                     annex
+//             annex 203.0.113.65      ◄──► eth0 203.0.113.70 ... 203.0.113.99
+//                   2001:db8:7::1               2001:db8:7::70 ... 2001:db8:7::99
 #pragma once
 
 #include "world.h"
