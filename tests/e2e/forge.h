@@ -91,7 +91,7 @@ inline void check_client(const std::string& name, const Words& words, const std:
   CHECK_MESSAGE(!has(refused.out, sign), refused.describe());
   CHECK_MESSAGE(has(refused.err, "look-up of " + name), refused.describe());
   CHECK_MESSAGE(refused.took < 3s, refused.describe());
-  CHECK_MESSAGE(world().servers().packets().empty(), describe(world().servers().packets()));
+  CHECK_MESSAGE(world().servers().arrivals().empty(), describe(world().servers().arrivals()));
 }
 
 }  // namespace netjail::test

@@ -82,7 +82,7 @@ TEST_CASE("dig with its options: an answer inside, and no option passes") {
     const Outcome refused = jailed({"--allow", "allowed.test"}, words);
     CHECK_MESSAGE(has(refused.out, "status: NXDOMAIN"), refused.describe());
     CHECK_MESSAGE(has(refused.err, "look-up of " + name), refused.describe());
-    CHECK_MESSAGE(world().servers().packets().empty(), describe(world().servers().packets()));
+    CHECK_MESSAGE(world().servers().arrivals().empty(), describe(world().servers().arrivals()));
   }
   // At random: that all of it came in one case is less likely than 2^-100.
   CHECK(std::ranges::any_of(spelling, [](char c) { return c >= 'A' && c <= 'Z'; }));
@@ -121,7 +121,7 @@ TEST_CASE("dig: what may not be asked is refused here, of an allowed name too") 
     const Outcome outcome = jailed({"--allow", "allowed.test"}, dig(words));
     CHECK_MESSAGE(has(outcome.out, shown), outcome.describe());
     CHECK_MESSAGE(has(outcome.err, told), outcome.describe());
-    CHECK_MESSAGE(world().servers().packets().empty(), describe(world().servers().packets()));
+    CHECK_MESSAGE(world().servers().arrivals().empty(), describe(world().servers().arrivals()));
   }
   // The record is not empty because nothing is recorded.
   unjailed(dig({"allowed.test", "NS"}));
@@ -221,6 +221,20 @@ TEST_CASE("curl") {
   CHECK_MESSAGE(has(port.err, "--allow forge.test:4873/tcp"), port.describe());
 }
 
+TEST_CASE("a name whose address is beside the way to the Internet") {
+  if (!needs_root()) return;
+  FakeWorld two = make_world({.watch = false});
+  REQUIRE(ip_batch(two.host(), "addr add 203.0.113.129/26 dev eth1\n"));
+  REQUIRE(ip_batch(two.lan().place(), "addr add 203.0.113.130/26 dev eth0\n"));
+  DnsTable table = default_dns_table();
+  table["beside.test"].records = {dns_address("203.0.113.130")};
+  two.servers().set_dns(table);
+  const Words words{"curl", "-sS", "http://beside.test/"};
+  CHECK(two.run({.argv = words}).ok());
+  const Outcome outcome = two.netjail({"--allow", "beside.test", "--", "curl", "-sS", "http://beside.test/"});
+  CHECK_MESSAGE(has(outcome.out, "server 203.0.113.130"), outcome.describe());
+}
+
 TEST_CASE("git over http, https and ssh") {
   if (!needs_root()) return;
   forge();
@@ -271,5 +285,5 @@ to = ["allowed.test"]
   const Outcome refused = load("http://other.test/");
   CHECK_MESSAGE(!has(refused.out, "port 80"), refused.describe());
   CHECK_MESSAGE(has(refused.err, "look-up of other.test"), refused.describe());
-  CHECK_MESSAGE(world().servers().packets().empty(), describe(world().servers().packets()));
+  CHECK_MESSAGE(world().servers().arrivals().empty(), describe(world().servers().arrivals()));
 }
