@@ -33,3 +33,5 @@ netjail_test(e2e_names_profiles e2e SOURCES names_profiles.cc MODULES test_suppo
 netjail_rootless_test(e2e_names_profiles)
 netjail_test(e2e_names_servers e2e SOURCES names_servers.cc MODULES test_support)
 netjail_rootless_test(e2e_names_servers)
+netjail_test(e2e_names_flood e2e SOURCES names_flood.cc MODULES test_support)
+netjail_rootless_test(e2e_names_flood)

@@ -77,7 +77,7 @@ class Odd:
         if q.tcp: return [q.answer(a(q.name, GOOD))]
         return [q.answer(a(q.name, EVIL), section=q.section[:-4].swapcase() + q.section[-4:])]
     def wrongname(self, q):
-        section = q.section.replace(b"\x09", b"\x08", 1)[:1] + q.section[2:]
+        section = bytes([q.section[0] - 1]) + q.section[2:]  # without its first letter
         return [q.answer(a(q.name[1:], EVIL), section=section), (0.1, q.answer(a(q.name, GOOD)))]
     def poison(self, q):
         return [q.answer(a(q.name, GOOD), a("plain.test", EVIL), extra=[a("plain.test", EVIL)])]

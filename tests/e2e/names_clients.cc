@@ -150,7 +150,7 @@ TEST_CASE("the C library") {
   CHECK_MESSAGE(std::ranges::count(big.out, '\n') == 1200, big.describe());
 }
 
-TEST_CASE("c-ares") {
+TEST_CASE("c-ares, by itself and in Node.js") {
   if (!needs_root()) return;
   const std::string script = world().write("c-ares.py", R"(
 import ctypes, select, socket, sys
@@ -177,6 +177,12 @@ sys.exit(any(status for status, _ in results))
 )");
   check_client("allowed.test", {"python3", script, "allowed.test"},
                "[(0, '198.51.100.10'), (0, '2001:db8:1::10')]");
+  // By way of env: node would take the profile of its name.
+  check_client("allowed.test",
+               {"env", "node", "-e",
+                "require('dns').resolve6('allowed.test', (error, found) => error ? process.exit(1) : "
+                "console.log(found))"},
+               "2001:db8:1::10");
 }
 
 TEST_CASE("musl" * doctest::skip(!installed("musl-gcc"))) {

@@ -143,8 +143,7 @@ print(ask('plain.test'), time.monotonic() - start < 1)
         "(2, []) True\n");
   const Outcome none =
       world().run(after("mount --bind " + world().write("empty", "") + " $(readlink -f /etc/resolv.conf)",
-                        netjail_command({"run", "--allow", "allowed.test", "--", "dig", "+time=3", "+tries=1",
-                                         "allowed.test"})));
+                        netjail_command({"run", "--allow", "allowed.test", "--", "true"})));
   CHECK_MESSAGE(none.status == 125, none.describe());
   CHECK_MESSAGE(has(none.err, "/etc/resolv.conf names no server"), none.describe());
 }
