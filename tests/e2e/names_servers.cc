@@ -1,6 +1,8 @@
 // Name servers that fail, lie or are odd (liar.py): what the program is told, and what that opens.
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "e2e/python.h"
 #include "support/annex.h"
 
@@ -214,4 +216,37 @@ TEST_CASE("a stub on the host's loopback, as systemd-resolved is") {
   const Outcome direct =
       stub.netjail({"--allow", "any", "--", kProbe, "dns", "allowed.test", "A", "udp", "127.0.0.53"});
   CHECK_MESSAGE(has(direct.out, "ECONNREFUSED"), direct.describe());
+}
+
+TEST_CASE("a host with one family only") {
+  if (!needs_root()) return;
+  for (const bool ipv4 : {true, false}) {
+    CAPTURE(ipv4);
+    FakeWorld one = make_world({.ipv4 = ipv4, .ipv6 = !ipv4});
+    const Outcome outcome =
+        one.netjail({"--allow", "allowed.test", "--", "curl", "-sS", "http://allowed.test/"});
+    CHECK_MESSAGE(has(outcome.out, ipv4 ? "server 198.51.100.10" : "server 2001:db8:1::10"),
+                  outcome.describe());
+    CHECK_MESSAGE(outcome.took < 2s, outcome.describe());
+  }
+}
+
+TEST_CASE("resolv.conf: its second server, and what it says since the start") {
+  if (!needs_root()) return;
+  FakeWorld host = make_world({.nameservers = {"198.51.100.99", "198.51.100.53"}});
+  Process jail = host.start(
+      {.argv = netjail_command({"run", "--allow", "allowed.test", "--allow", "v4only.test", "--", "sh", "-c",
+                                "getent ahostsv4 allowed.test; echo asked; read line; "
+                                "getent ahostsv4 v4only.test; echo asked again"}),
+       .keep_input_open = true});
+  CHECK_MESSAGE(jail.wait_for("198.51.100.10", 4s), jail.err());
+  REQUIRE(jail.wait_for("asked"));
+  host.write("resolv.conf", "nameserver 192.168.77.53\n");
+  std::this_thread::sleep_for(1200ms);  // it is looked at once a second
+  host.servers().forget();
+  REQUIRE(jail.send("go\n"));
+  CHECK_MESSAGE(jail.wait_for("asked again"), jail.err());
+  CHECK_MESSAGE(has(jail.out(), "198.51.100.11"), jail.out());
+  CHECK(host.servers().count("udp", "192.168.77.53", 53) > 0);
+  CHECK(host.servers().count("udp", "198.51.100.53", 53) == 0);
 }
