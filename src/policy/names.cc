@@ -35,6 +35,7 @@ NameRules::NameRules(const Policy& policy) : empty_(!policy.allows_names()) {
   std::vector<std::optional<std::size_t>> group_of(policy.rules.size());
   for (std::size_t group = 0; group < groups.size(); ++group)
     for (const std::size_t rule : groups[group].rules) group_of[rule] = group;
+  std::vector<NamePattern> patterns;
   for (std::size_t index = 0; index < policy.rules.size(); ++index) {
     const Rule& rule = policy.rules[index];
     rules_.push_back(rule.id);
@@ -43,11 +44,11 @@ NameRules::NameRules(const Policy& policy) : empty_(!policy.allows_names()) {
       any_rule_ = index;
     }
     for (const NamePattern& pattern : rule.names) {
-      patterns_.push_back(pattern);
+      patterns.push_back(pattern);
       owners_.push_back({index, group_of[index], rule.action, rule.local});
     }
   }
-  set_ = NameSet(patterns_);
+  set_ = NameSet(patterns);
 }
 
 NameVerdict NameRules::find(const Name& name) const {
@@ -64,7 +65,7 @@ NameVerdict NameRules::find(const Name& name) const {
     if (deny) continue;
     first = std::min(first.value_or(owner.rule), owner.rule);
     verdict.local = verdict.local || owner.local;
-    const NamePattern& pattern = patterns_[index];
+    const NamePattern& pattern = set_.pattern(index);
     if (!pattern.below) {
       exact = true;
       continue;

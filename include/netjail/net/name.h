@@ -19,7 +19,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "netjail/net/public_suffixes.h"
@@ -82,8 +82,8 @@ std::string to_string(const NamePattern& pattern);
 std::string to_unicode(const Name& name);
 std::string to_unicode(const NamePattern& pattern);
 
-// Many patterns, asked at once. A question costs a look-up for each label of the name, at most for as many as
-// the longest pattern with a '*' has, however many patterns there are.
+// Many patterns, asked at once. A question costs a binary search for each label of the name, at most for as
+// many as the longest pattern with a '*' has.
 class NameSet {
  public:
   NameSet() = default;
@@ -91,17 +91,16 @@ class NameSet {
 
   // The indices of all patterns that match, ascending.
   std::vector<std::size_t> find(const Name& name) const;
+  const NamePattern& pattern(std::size_t index) const { return patterns_[index]; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  using Indices = std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>>;
+  std::pair<bool, std::string_view> key(std::uint32_t index) const {
+    return {patterns_[index].below, patterns_[index].name.text};
+  }
 
-  Indices exact_;
-  Indices below_;
-  std::size_t deepest_ = 0;  // labels of the longest name in below_
+  std::vector<NamePattern> patterns_;
+  std::vector<std::uint32_t> sorted_;  // by key; a table of the names would have their text again
+  std::size_t deepest_ = 0;            // labels of the longest name with a '*'
 };
 
 }  // namespace netjail

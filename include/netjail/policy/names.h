@@ -41,7 +41,7 @@ class NameRules {
   // True when no name at all may be looked up.
   bool empty() const { return empty_; }
   // "*.example.org", of NameVerdict::Wildcard.
-  const NamePattern& pattern(std::size_t index) const { return patterns_[index]; }
+  const NamePattern& pattern(std::size_t index) const { return set_.pattern(index); }
 
  private:
   struct Owner {
@@ -50,7 +50,6 @@ class NameRules {
     Action action;
     bool local;
   };
-  std::vector<NamePattern> patterns_;
   std::vector<Owner> owners_;       // of each pattern
   std::vector<std::string> rules_;  // ids
   NameSet set_;
