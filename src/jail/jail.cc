@@ -70,7 +70,7 @@ Owner owner_of(const ChildPlan& child) {
 
 // Members are destroyed in reverse order: the child first, then what it lived in, the host lock last.
 struct Jail::State {
-  Plan plan;
+  const Plan& plan;
   HostLock lock;
   std::optional<Pasta> pasta;
   Router router;

@@ -59,6 +59,7 @@ class Jail {
   // nothing behind and the program has not started. `watch`: opened before the host was read, where pasta is
   // the way out: it carries a packet to the host by the host's own sockets, past the chain that guards it
   // elsewhere.
+  // `plan` must outlive the jail: with long lists of names it is large.
   static Result<Jail> apply(const Plan& plan, HostLock lock, std::optional<LocalWatch> watch, Child child);
   Jail(Jail&&) noexcept;
   Jail& operator=(Jail&&) = delete;
