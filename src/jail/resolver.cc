@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <asio/post.hpp>
 #include <cerrno>
 #include <utility>
 
@@ -15,8 +16,8 @@ namespace {
 
 using Descriptor = asio::posix::descriptor_base;
 
-// Datagrams, or new connections, that are taken before the loop sees to somebody else.
-constexpr int kDatagramsPerTurn = 64;
+// Datagrams, or new connections, that are taken before the loop sees to somebody else; answers that are held.
+constexpr std::size_t kDatagramsPerTurn = 64;
 constexpr int kConnectionsPerTurn = 16;
 // After accept(2) has failed for want of descriptors or memory: a retry at once would be a busy loop.
 constexpr std::chrono::milliseconds kAcceptPause{100};
@@ -63,7 +64,7 @@ void Server::wait_udp() {
 }
 
 void Server::read_udp() {
-  for (int count = 0; count < kDatagramsPerTurn && !stopped_; ++count) {
+  for (std::size_t count = 0; count < kDatagramsPerTurn && !stopped_; ++count) {
     Datagram from;
     // One octet more than a question may have: what fills it is too long.
     const ssize_t got = ::recvfrom(udp_.native_handle(), desk_.scratch.data(), dns::kMaxQuery + 1,
@@ -76,10 +77,19 @@ void Server::read_udp() {
 }
 
 void Server::send_udp(dns::Octets message, const Datagram& to) {
-  const ssize_t put =
-      ::sendto(udp_.native_handle(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-               reinterpret_cast<const sockaddr*>(&to.address), to.length);
-  if (put < 0) ++desk_.counts.dropped;  // as if the network had lost it
+  if (outgoing_.empty()) asio::post(desk_.loop, [self = shared_from_this()] { self->flush_udp(); });
+  outgoing_.push_back({{message.begin(), message.end()}, to});
+  if (outgoing_.size() >= kDatagramsPerTurn) flush_udp();
+}
+
+void Server::flush_udp() {
+  for (const Outgoing& one : std::exchange(outgoing_, {})) {
+    if (stopped_) return;
+    const ssize_t put =
+        ::sendto(udp_.native_handle(), one.message.data(), one.message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                 reinterpret_cast<const sockaddr*>(&one.to.address), one.to.length);
+    if (put < 0) ++desk_.counts.dropped;  // as if the network had lost it
+  }
 }
 
 void Server::wait_tcp() {

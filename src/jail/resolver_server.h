@@ -80,6 +80,7 @@ class Server : public std::enable_shared_from_this<Server> {
   void wait_udp();
   void read_udp();
   void send_udp(dns::Octets message, const Datagram& to);
+  void flush_udp();
 
   void wait_tcp();
   void accept();
@@ -108,6 +109,13 @@ class Server : public std::enable_shared_from_this<Server> {
   AnswerCache cache_;
   AnswerCache exact_cache_;  // of names that rules name
   asio::posix::stream_descriptor udp_;
+  // What one turn of the loop has to say leaves at its end: it costs the kernel more to wake a sleeping
+  // client than to send, and one that has been woken finds all.
+  struct Outgoing {
+    dns::Data message;
+    Datagram to;
+  };
+  std::vector<Outgoing> outgoing_;
   asio::posix::stream_descriptor tcp_;
   // One timer for all. It is set to the earliest time-out and looks at everybody when it fires; a question
   // that was answered in time, as almost all are, never touches it.
