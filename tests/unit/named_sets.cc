@@ -186,7 +186,8 @@ TEST_CASE("URLs: hosts as rules know them, nothing guessed, nothing shown") {
 }
 
 TEST_CASE("hostile files") {
-  const std::string binary = std::string("\n\nregistry=https://a.example.org") + '\0' + "https://b.example.org";
+  const std::string binary =
+      std::string("\n\nregistry=https://a.example.org") + '\0' + "https://b.example.org";
   for (const auto set : set_names()) {
     CHECK(has(read(set, {{"x", binary}}), "x:3: this file is binary"));
     for (const char c : {'x', ' ', '[', '"', '\\', '/', '\n', '@'}) {
