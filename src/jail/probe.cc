@@ -121,7 +121,7 @@ HostUplink describe_uplink(const LinkInfo& link, Family family) {
 
 Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFacts& facts) {
   std::map<std::uint32_t, LinkInfo> links;
-  std::uint32_t mtu = UINT32_MAX;
+  std::uint32_t mtu = facts.uplinks.empty() ? UINT32_MAX : facts.mtu;
   NJ_TRY_AS(const auto routes, find_routes(route, destinations));
   for (std::size_t i = 0; i < routes.size(); ++i) {
     const Ip& destination = destinations[i];
@@ -145,16 +145,18 @@ Status find_uplinks(Netlink& route, const std::vector<Ip>& destinations, HostFac
   return {};
 }
 
-// One address of each network, of those in `open`.
-Status add_networks(Netlink& route, const AddressSet& open, std::vector<Ip>& destinations) {
+// One address of each network of the host's that is in `open`, in part at least.
+Result<std::vector<Ip>> list_networks_in(Netlink& route, const AddressSet& open) {
   // Each is one look-up; who has more networks is a router, which forwards as it is.
   constexpr std::size_t kMost = 1024;
+  std::vector<Ip> addresses;
+  if (open.empty()) return addresses;
   NJ_TRY_AS(const auto networks, list_networks(route));
   for (const Prefix& network : networks) {
     const AddressSet part = AddressSet({range_of(network)}).intersected(open);
-    if (!part.empty() && destinations.size() < kMost) destinations.push_back(part.ranges().front().first);
+    if (!part.empty() && addresses.size() < kMost) addresses.push_back(part.ranges().front().first);
   }
-  return {};
+  return addresses;
 }
 
 }  // namespace
@@ -164,10 +166,15 @@ Result<HostFacts> probe_host(const HostQuestions& questions) {
   facts.privileged = ::geteuid() == 0;
   NJ_TRY_AS(Netlink route, Netlink::open(NETLINK_ROUTE));
   NJ_TRY_AS(facts.addresses, list_host(route));
-  std::vector<Ip> destinations = questions.destinations;
-  if (!questions.networks.empty() && facts.privileged)
-    NJ_TRY(add_networks(route, questions.networks, destinations));
-  NJ_TRY(find_uplinks(route, destinations, facts));
+  NJ_TRY(find_uplinks(route, questions.destinations, facts));
+  if (facts.privileged) {
+    // A public network next door is no way to the rest: without one, only what is local is looked for there.
+    const bool way = !facts.uplinks.empty();
+    NJ_TRY_AS(const auto beside,
+              list_networks_in(route,
+                               way ? questions.networks : questions.networks.intersected(local_addresses())));
+    NJ_TRY(find_uplinks(route, beside, facts));
+  }
 
   facts.ipv6 = read_sysctl("net/ipv6/conf/all/disable_ipv6", 1) == 0;
   facts.ipv6_force_forwarding = exists("/proc/sys/net/ipv6/conf/all/force_forwarding");

@@ -151,11 +151,15 @@ std::vector<Ip> route_probes(const Policy& policy) {
 HostQuestions host_questions(const Policy& policy) {
   AddressSet networks;
   for (const netjail::Rule& rule : policy.rules) {
-    if (rule.action != Action::allow || rule.names.empty()) continue;
-    networks = AddressSet::everything().without(rule.local ? unroutable_addresses() : local_addresses());
-    if (rule.local) break;
+    if (rule.action != Action::allow) continue;
+    // Of single addresses each is asked for as it is.
+    if (std::ranges::any_of(rule.addresses.ranges(), [](const auto& one) { return one.first != one.last; }))
+      networks = networks.united(rule.addresses);
+    if (!rule.names.empty())
+      networks = networks.united(rule.local ? AddressSet::everything()
+                                            : AddressSet::everything().without(local_addresses()));
   }
-  return {route_probes(policy), policy.allows_names(), std::move(networks)};
+  return {route_probes(policy), policy.allows_names(), networks.without(unroutable_addresses())};
 }
 
 }  // namespace netjail

@@ -227,7 +227,7 @@ TEST_CASE("curl") {
   CHECK_MESSAGE(has(port.err, "--allow forge.test:4873/tcp"), port.describe());
 }
 
-TEST_CASE("a name whose address is beside the way to the Internet") {
+TEST_CASE("public addresses beside the way to the Internet, by name and as a part of it") {
   if (!needs_root()) return;
   FakeWorld two = make_world({.watch = false});
   REQUIRE(ip_batch(two.host(), "addr add 203.0.113.129/26 dev eth1\n"));
@@ -235,10 +235,18 @@ TEST_CASE("a name whose address is beside the way to the Internet") {
   DnsTable table = default_dns_table();
   table["beside.test"].records = {dns_address("203.0.113.130")};
   two.servers().set_dns(table);
-  const Words words{"curl", "-sS", "http://beside.test/"};
-  CHECK(two.run({.argv = words}).ok());
-  const Outcome outcome = two.netjail({"--allow", "beside.test", "--", "curl", "-sS", "http://beside.test/"});
-  CHECK_MESSAGE(has(outcome.out, "server 203.0.113.130"), outcome.describe());
+  const std::string url = "http://beside.test/";
+  CHECK(two.run({.argv = {"curl", "-sS", url}}).ok());
+  for (const Words& options : std::vector<Words>{
+           {"--allow", "beside.test"}, {"--profile", "internet"}, {"--allow", "203.0.113.0/24"}}) {
+    Words words = options;
+    const bool by_name = options[1] != "203.0.113.0/24";
+    words.insert(words.end(), {"--", "curl", "-sSm3", by_name ? url : "http://203.0.113.130/"});
+    const Outcome outcome = two.netjail(words);
+    CHECK_MESSAGE(has(outcome.out, "server 203.0.113.130"), outcome.describe());
+    // What one run switches on stays for a second: the next must not find it.
+    CHECK(eventually([&] { return !has(two.call({"nft", "list", "tables"}).out, "netjail"); }));
+  }
 }
 
 TEST_CASE("git over http, https and ssh") {

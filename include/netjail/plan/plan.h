@@ -239,7 +239,7 @@ std::vector<Ip> route_probes(const Policy& policy);
 struct HostQuestions {
   std::vector<Ip> destinations;  // route_probes
   bool hosts = false;            // /etc/hosts: names may be looked up
-  // Where names may have an address: the interfaces to the host's networks there are uplinks, too.
+  // What is open, and what names may have: the interfaces to the host's networks there are uplinks, too.
   AddressSet networks;
 };
 HostQuestions host_questions(const Policy& policy);
