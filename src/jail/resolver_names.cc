@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "netjail/plan/plan.h"
+
 namespace netjail {
 namespace {
 
@@ -14,9 +16,9 @@ constexpr std::chrono::milliseconds kFullPause{1500};
 // hosts(5) has no time-outs.
 constexpr seconds kForever = std::chrono::hours(24 * 3650);
 
-// What is denied stays so for longer than what the same answer allows: an opening is renewed up to kSlack too
-// late, and the kernel's clock may tick between two elements of one transaction.
-constexpr seconds kDenialExtra = 2 * KnownAddresses::kSlack;
+// What is denied stays so for longer than any name that has the address by then can keep it open (kMaxTtl):
+// deny beats allow, whoever learned it. An opening is renewed up to kSlack too late.
+constexpr seconds kDenialExtra = seconds(dns::kMaxTtl) + kLearnedGrace + 2 * KnownAddresses::kSlack;
 
 }  // namespace
 

@@ -168,6 +168,8 @@ TEST_CASE("an address that a denial has learned is denied for longer than it is 
     (opening.group == 2 ? denied : allowed) = opening.addresses.at(0).timeout;
   REQUIRE(denied.count() > 0);
   CHECK(denied >= allowed + 60s);
+  // Nor can a name whose answer holds a day, the longest, outlast it.
+  CHECK(denied >= 86400s + kLearnedGrace + 60s);
 }
 
 TEST_CASE("questions that nobody answers do not keep others out") {
