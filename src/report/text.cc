@@ -49,7 +49,9 @@ std::string reason(const Plan& plan, const RefusedName& refused) {
     case Why::type: return fmt::format("records of type {} are not looked up", refused.detail);
     case Why::address: return address_reason(plan, parse_ip(refused.detail).value_or(Ip{}));
     case Why::budget:
-      return fmt::format("too many names below {}, or too long ones: they could carry data", refused.detail);
+      return fmt::format(
+          "too many names {}, or too long ones: they could carry data",
+          refused.detail.starts_with("*.") ? "below " + refused.detail : "that answers lead to");
     case Why::full:
       return refused.detail.empty() ? "it has more addresses than there is room for" : refused.detail;
   }
