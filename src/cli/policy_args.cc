@@ -82,7 +82,13 @@ Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string
   profile.name = loaded->profile.name;
   const std::string user = arguments.has("user") ? arguments.value("user") : profile.user.value_or("");
   const auto expanded = with_sets(profile, user);
-  if (!expanded) return std::unexpected(to_error(expanded.error()));
+  if (!expanded) {
+    Error error = to_error(expanded.error());
+    if (!arguments.has("profile") && error.hint.empty())
+      error.hint = "profile " + profile.name +
+                   " was taken because the program has its name; --profile default has only what --allow says";
+    return std::unexpected(std::move(error));
+  }
   return ChosenPolicy{make_policy(*expanded), loaded->files};
 }
 

@@ -53,6 +53,7 @@ TEST_CASE("what is not configured, not understood or not the user's is an error"
   const Words run{"--", "echo", "started"};
   for (const Case& bad : std::vector<Case>{
            {"", {"--allow", "@pip-index"}, {"@pip-index: nothing is configured", "pip.conf", "pip config"}},
+           {"", {"python", "x.py"}, {"@pip-index: nothing is configured", "has its name; --profile default"}},
            {"", {"--allow", "@npm-registry"}, {".npmrc:1:1: error: a variable"}},
            {apt_source("deb file:/srv x y\\n"), {"--allow", "@apt-sources"}, {"local sources only"}},
            {apt_source("deb http://u:secret@/ x\\n"),
