@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kDnsmasq = "/usr/sbin/dnsmasq";
 constexpr const char* kNameServer = "198.51.100.53";     // the one of the world's resolv.conf
 constexpr const char* kOtherNameServer = "203.0.113.2";  // the same program, for dnsmasq
-constexpr const char* kZone = "zone.test";
+constexpr const char* kZone = "a-longer-name-of-a-zone.test";
 constexpr std::size_t kNames = 10'000, kManyNames = 32'000;  // a jail learns 32,768 addresses
 constexpr std::size_t kCached = 1'000;
 
