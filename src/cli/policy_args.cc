@@ -85,8 +85,9 @@ Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string
   if (!expanded) {
     Error error = to_error(expanded.error());
     if (!arguments.has("profile") && error.hint.empty())
-      error.hint = "profile " + profile.name +
-                   " was taken because the program has its name; --profile default has only what --allow says";
+      error.hint =
+          "profile " + profile.name +
+          " was taken because the program has its name; --profile default has only what --allow says";
     return std::unexpected(std::move(error));
   }
   return ChosenPolicy{make_policy(*expanded), loaded->files};
