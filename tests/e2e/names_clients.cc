@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+
 #include <filesystem>
 
 #include "e2e/forge.h"
@@ -11,8 +12,6 @@ using namespace netjail;
 using namespace netjail::test;
 
 namespace {
-
-bool installed(const char* program) { return std::filesystem::exists(std::string("/usr/bin/") + program); }
 
 Words dig(const Words& words) {
   Words out{"dig", "+time=3", "+tries=1"};
@@ -185,7 +184,7 @@ sys.exit(any(status for status, _ in results))
                "2001:db8:1::10");
 }
 
-TEST_CASE("musl" * doctest::skip(!installed("musl-gcc"))) {
+TEST_CASE("musl") {
   if (!needs_root()) return;
   const std::string source = world().write("resolve.c", R"(
 #include <netdb.h>
@@ -269,6 +268,31 @@ TEST_CASE("git over http, https and ssh") {
   CHECK_MESSAGE(has(shut.err, "--allow forge.test:22/tcp"), shut.describe());
   CHECK(!seen(jailed({"--allow", "v4only.test:22"}, ssh)));
   CHECK(seen(jailed({"--allow", "forge.test:ssh"}, ssh)));
+}
+
+// Not among the packages that scripts/install-packages installs: it would open port 22 of the machine.
+TEST_CASE("git from a real sshd, with a key" * doctest::skip(!std::filesystem::exists("/usr/sbin/sshd"))) {
+  if (!needs_root()) return;
+  const std::string folder = world().directory() + "/sshd";
+  auto server = forge().annex.serve("sshd.py", {folder});
+  REQUIRE_MESSAGE(server, (server ? "" : render_error(server.error())));
+  const std::string key = home() + "/key";
+  const Outcome made =
+      world().call({"install", "-m", "600", "-o", kCaller, "-g", kCaller, folder + "/key", key});
+  REQUIRE_MESSAGE(made.ok(), made.describe());
+  const Words clone{
+      "sh", "-ec",
+      "rm -rf clone; GIT_SSH_COMMAND='ssh -F none -i " + key +
+          " -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null' git clone "
+          "-q ssh://root@forge.test:2222" +
+          world().directory() + "/tree/x.git clone; git -C clone log --oneline"};
+  const Outcome open = unjailed(clone);
+  REQUIRE_MESSAGE(has(open.out, " forged\n"), open.describe());
+  const Outcome inside = jailed({"--allow", "forge.test:2222"}, clone);
+  CHECK_MESSAGE(has(inside.out, " forged\n"), inside.describe());
+  const Outcome shut = jailed({"--allow", "forge.test"}, clone);
+  CHECK_MESSAGE(!has(shut.out, " forged\n"), shut.describe());
+  CHECK_MESSAGE(has(shut.err, "--allow forge.test:2222/tcp"), shut.describe());
 }
 
 TEST_CASE("Chromium by name: one site, and nobody asked for another") {
