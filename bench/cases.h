@@ -22,7 +22,8 @@ void measure_memory(const World& world, const Options& options, Table& table);  
 void measure_jails(const World& world, const Options& options, Table& table);       // 1, 100, 1000 alive
 void measure_sets(const World& world, const Options& options, Table& table);        // 10 … 100,000 CIDRs
 void measure_rootless(const World& world, const Options& options, Table& table);    // beside pasta
-void measure_names(const World& world, const Options& options, Table& table);       // beside dnsmasq
+void measure_work(const World& world, const Options& options, Table& table);   // what a program does inside
+void measure_names(const World& world, const Options& options, Table& table);  // beside dnsmasq
 
 // Of the whole kernel (slab, per-CPU, page tables, stacks), and the PSS of one jail's processes.
 double kernel_mib();

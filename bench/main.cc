@@ -20,7 +20,7 @@ constexpr const char* kUsage =
     "usage: netjail-bench [--netjail PATH] [--profile FILE] [--runs N] [--quick] [--fifo] [--only "
     "CASE,CASE...] [--tools "
     "DIR]\n"
-    "cases: launch parallel throughput memory jails sets rootless names\n"
+    "cases: launch parallel throughput memory jails sets rootless names work\n"
     "--profile replaces the small profile that launch, parallel, memory and jails use.\n"
     "--fifo runs everything with real-time priority: for a machine on which other things run.\n"
     "Needs root. Without --netjail only the floor and the peers are measured.\n";
@@ -29,10 +29,10 @@ struct Case {
   const char* name;
   void (*measure)(const World&, const Options&, Table&);
 };
-constexpr Case kCases[] = {{"launch", measure_launch},         {"parallel", measure_parallel},
-                           {"throughput", measure_throughput}, {"memory", measure_memory},
-                           {"jails", measure_jails},           {"sets", measure_sets},
-                           {"rootless", measure_rootless},     {"names", measure_names}};
+constexpr Case kCases[] = {
+    {"launch", measure_launch},     {"parallel", measure_parallel}, {"throughput", measure_throughput},
+    {"memory", measure_memory},     {"jails", measure_jails},       {"sets", measure_sets},
+    {"rootless", measure_rootless}, {"names", measure_names},       {"work", measure_work}};
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> words;
