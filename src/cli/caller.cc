@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <pwd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -106,19 +105,6 @@ bool is_harmless(int fd) {
          file_system.f_type != kPidFsMagic;
 }
 
-// ssh, Node's spawn, a terminal multiplexer: it cannot be aimed elsewhere.
-bool is_connected_unix_stream(int fd) {
-  int domain = 0;
-  int type = 0;
-  socklen_t size = sizeof domain;
-  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0 || domain != AF_UNIX) return false;
-  size = sizeof type;
-  if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type == SOCK_DGRAM) return false;
-  sockaddr_storage peer{};
-  size = sizeof peer;
-  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
-}
-
 // The environment is of somebody else.
 bool is_other_user(const Identity& identity) { return identity.name || identity.uid != ::getuid(); }
 
@@ -207,13 +193,11 @@ Result<int> parse_keep_fd(const std::string& text) {
 Status check_standard_streams() {
   static constexpr const char* kNames[] = {"standard input", "standard output", "standard error"};
   for (int fd = 0; fd <= 2; ++fd) {
-    if (is_harmless(fd) || is_connected_unix_stream(fd)) continue;
     struct stat info {};
-    const bool is_socket = ::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode);
-    return fail(std::string(kNames[fd]) +
-                    (is_socket ? " is a socket" : " is a folder, a device or a namespace") +
-                    ": it would lead around the profile",
-                "put a pipe between: cat | netjail run ... | cat");
+    if (is_harmless(fd) || (::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode))) continue;
+    return fail(
+        std::string(kNames[fd]) + " is a folder, a device or a namespace: it would lead around the profile",
+        "put a pipe between: cat | netjail run ... | cat");
   }
   return {};
 }

@@ -38,7 +38,7 @@ Result<Caller> make_caller(const Identity& identity, const std::vector<std::stri
 
 // --keep-fd N: open, and a file, pipe or terminal; a socket, folder, namespace or pidfd would be a way out.
 Result<int> parse_keep_fd(const std::string& text);
-// 0-2 that are a network socket, a folder, a namespace or a device would be a way out, too (SECURITY.md P5).
+// 0-2 that are a folder, a namespace or a device would be a way out, too (SECURITY.md P5). Sockets: Streams.
 Status check_standard_streams();
 
 }  // namespace netjail

@@ -24,6 +24,21 @@ bool names_port(const Rule& rule, std::uint16_t port) {
   return false;
 }
 
+struct Socket {
+  std::string_view part;  // of what [unix] allow says
+  std::string_view what;
+};
+constexpr std::array<Socket, 8> kPowerfulSockets{{
+    {"session-bus", "the session bus starts any program outside the jail"},
+    {"x11", "X11 lets a program read every key and type into every window"},
+    {"docker", "a container engine does whatever it is told, as root"},
+    {"podman", "a container engine does whatever it is told"},
+    {"containerd", "a container engine does whatever it is told, as root"},
+    {"libvirt", "libvirt starts machines with any network"},
+    {"systemd/private", "systemd starts any program outside the jail"},
+    {"tmux", "a terminal multiplexer runs any command outside the jail"},
+}};
+
 // Names that a rule allows and another denies for every service.
 std::vector<std::string> denied_names(const Policy& policy, const Rule& rule) {
   std::vector<std::string> denied;
@@ -49,6 +64,10 @@ std::vector<std::string> lint(const Policy& policy) {
   const auto warn = [&](const Rule& rule, const std::string& text) {
     warnings.push_back(fmt::format("{}:{}: warning: {}", rule.where.file, rule.where.line, text));
   };
+  for (const std::string& socket : policy.unix_sockets)
+    for (const Socket& known : kPowerfulSockets)
+      if (socket.find(known.part) != std::string::npos)
+        warnings.push_back(fmt::format("[unix] allow: warning: {}: {}", printable(socket), known.what));
   for (const Rule& rule : policy.rules) {
     if (rule.action != Action::allow) continue;
     if (rule.addresses.empty() && rule.names.empty()) {

@@ -41,7 +41,7 @@ Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& kee
   if (for_real && behind_pasta) {
     NJ_TRY_AS(watch, LocalWatch::open());
   }
-  NJ_TRY_AS(const HostFacts host, probe_host(host_questions(policy)));
+  NJ_TRY_AS(const HostFacts host, probe_host(host_questions(policy, caller)));
   NJ_TRY_AS(Plan plan, make_plan(policy, host, caller));
   return Planned{std::move(plan), std::move(lock), std::move(watch)};
 }

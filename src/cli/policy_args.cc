@@ -33,6 +33,18 @@ Status add_specs(const Arguments& arguments, const std::string& option, Action a
   return {};
 }
 
+void add_words(const Arguments& arguments, const std::string& option,
+               Parsed<std::string> (*parse)(std::string_view), std::optional<std::vector<std::string>>& words,
+               Diagnostics& diagnostics) {
+  for (const std::string& text : arguments.all(option)) {
+    auto word = parse(text);
+    if (word)
+      (words ? *words : words.emplace()).push_back(std::move(*word));
+    else
+      diagnostics.insert(diagnostics.end(), word.error().begin(), word.error().end());
+  }
+}
+
 }  // namespace
 
 const ServiceTable& services() {
@@ -73,6 +85,8 @@ Result<ChosenPolicy> choose_policy(const Arguments& arguments, const std::string
   Profile extra;
   NJ_TRY(add_specs(arguments, "allow", Action::allow, extra, diagnostics));
   NJ_TRY(add_specs(arguments, "deny", Action::deny, extra, diagnostics));
+  add_words(arguments, "unix", parse_unix_socket, extra.unix_sockets, diagnostics);
+  add_words(arguments, "share", parse_shared_path, extra.shared, diagnostics);
   if (!loaded && loaded.error().error) return std::unexpected(*loaded.error().error);
   if (!loaded)
     diagnostics.insert(diagnostics.begin(), loaded.error().diagnostics.begin(),

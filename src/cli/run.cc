@@ -13,6 +13,7 @@
 #include "netjail/base/format.h"
 #include "netjail/base/text.h"
 #include "netjail/jail/jail.h"
+#include "netjail/jail/streams.h"
 #include "planning.h"
 
 namespace netjail {
@@ -45,6 +46,24 @@ SuperviseOptions live_lines(const Plan& plan, SuperviseOptions options) {
     limited(render_refused_namespace(plan, refused));
   };
   return options;
+}
+
+// What somebody might look for in vain, or take for granted.
+std::string describe_surprises(const Plan& plan, const Streams& streams, bool verbose) {
+  std::string out;
+  for (const std::string& path : plan.child.lost)
+    out += fmt::format(
+        "netjail: {} will be in a folder of the jail's own, and gone with it; to keep it: --share {}\n",
+        printable(path), shell_quote(path.substr(0, path.rfind('/'))));
+  if (!verbose) return out;
+  static constexpr const char* kNames[] = {"input", "output", "error"};
+  for (const StreamRelay& relay : streams.relays())
+    out += fmt::format("netjail: standard {} is a socket: it is passed on through a pipe\n",
+                       kNames[relay.number]);
+  if (!plan.child.withheld.empty())
+    out += fmt::format("netjail: not passed on, for they lead to unix sockets that are out of reach: {}\n",
+                       join_some(plan.child.withheld, 12));
+  return out;
 }
 
 // Set-up needs about 25 descriptors at once, the resolver more; it must not run out of them half way.
@@ -80,6 +99,7 @@ Result<int> run_jailed(const Arguments& arguments) {
   NJ_TRY(check_limits());
   NJ_TRY(check_standard_streams());
   NJ_TRY_AS(const auto keep_fds, kept_descriptors(arguments));
+  NJ_TRY_AS(Streams streams, Streams::wrap());
   // First of all, to make the namespaces while we read the profile and the host; whose mistakes are told
   // first.
   Result<Child> child = Child::spawn();
@@ -98,6 +118,7 @@ Result<int> run_jailed(const Arguments& arguments) {
     NJ_TRY_AS(Child other, Child::spawn_as(owner_of(plan.child)));
     behind_pasta.emplace(std::move(other));
   }
+  streams.restore();
   NJ_TRY_AS(const Fd json, open_report(arguments.value("json")));
 
   const bool verbose = arguments.has("verbose");
@@ -108,7 +129,9 @@ Result<int> run_jailed(const Arguments& arguments) {
   SuperviseOptions options;
   options.on_uplink_lost = [] { tell_now("netjail: pasta has ended: the jail has no way out any more\n"); };
   if (live) options = live_lines(plan, std::move(options));
-  NJ_TRY_AS(const Outcome outcome, jail.supervise(options));
+  if (!quiet) tell(describe_surprises(plan, streams, verbose));
+  options.streams = streams.take();
+  NJ_TRY_AS(const Outcome outcome, jail.supervise(std::move(options)));
 
   if (!quiet) tell(render_summary(plan, outcome, verbose));
   if (json) {

@@ -13,6 +13,11 @@ const OptionInfo kAllow{
 const OptionInfo kDeny{"deny", 'd', "SPEC", "refuse SPEC, whatever else allows it", true};
 const OptionInfo kUser{"user", 'u', "USER", "run COMMAND as this user (default: the one who called sudo)",
                        false};
+const OptionInfo kUnix{"unix", 0, "SOCKET",
+                       "let COMMAND reach this unix socket outside: a path, or a name such as wayland", true};
+const OptionInfo kShare{
+    "share", 0, "PATH",
+    "use the host's PATH below /tmp, /var/tmp, /run or /dev/shm, not one of the jail's own", true};
 
 std::vector<CommandInfo> make_table() {
   std::vector<CommandInfo> table;
@@ -25,6 +30,8 @@ std::vector<CommandInfo> make_table() {
        {kProfile,
         kAllow,
         kDeny,
+        kUnix,
+        kShare,
         kUser,
         {"keep-fd", 0, "N", "pass file descriptor N (a file, pipe or terminal) on to COMMAND", true},
         {"json", 0, "FILE", "write the report as JSON lines to FILE", false},
@@ -41,6 +48,8 @@ std::vector<CommandInfo> make_table() {
                    {kProfile,
                     kAllow,
                     kDeny,
+                    kUnix,
+                    kShare,
                     kUser,
                     {"format", 'f', "FORMAT", "text, nft or json (default: text)", false},
                     kHelp},

@@ -33,6 +33,10 @@ MountStep to_step(const Mount& mount) {
     MountStep operator()(const MountReadOnly& m) { return {Kind::read_only, m.target, ""}; }
     MountStep operator()(const MountCgroup&) { return {Kind::cgroup, "", ""}; }
     MountStep operator()(const MountNull& m) { return {Kind::null, m.target, ""}; }
+    MountStep operator()(const MountOwn& m) { return {Kind::own, m.target, m.for_all ? "1777" : "755"}; }
+    MountStep operator()(const MakeFolder& m) { return {Kind::make_folder, m.target, ""}; }
+    MountStep operator()(const MakeFile& m) { return {Kind::make_file, m.target, ""}; }
+    MountStep operator()(const MountShared& m) { return {Kind::shared, m.target, ""}; }
   };
   return std::visit(Visitor{}, mount);
 }
@@ -58,6 +62,9 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families, child.user_namespaces},
                                               native_architecture()));
   spec.seccomp_listener = !child.user_namespaces;
+  spec.sockets = child.sockets;
+  // Within a Landlock domain nobody can mount: a sandbox inside would fail.
+  spec.scope_sockets = !child.user_namespaces;
   spec.new_session = !has_controlling_terminal();
   return spec;
 }
@@ -126,7 +133,7 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, std::optional<LocalWat
             std::move(baseline), std::move(sockets.udp), std::move(sockets.tcp), std::move(child)}));
 }
 
-Result<Outcome> Jail::supervise(const SuperviseOptions& options) {
+Result<Outcome> Jail::supervise(SuperviseOptions options) {
   State& state = *state_;
   NJ_TRY_AS(Outcome outcome,
             supervise_child({state.plan, state.child, state.log, std::move(state.udp), std::move(state.tcp),

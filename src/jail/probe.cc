@@ -17,6 +17,7 @@
 #include "netjail/jail/jail.h"
 #include "netjail/kernel/link.h"
 #include "netjail/os/fd.h"
+#include "probe_files.h"
 
 namespace netjail {
 namespace {
@@ -51,26 +52,6 @@ void read_resolv_conf(HostFacts& facts) {
   }
 }
 
-// mountinfo writes space, tab, newline and backslash as octal.
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out.push_back(
-          static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0')));
-      i += 3;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
-
-bool below(std::string_view path, std::string_view folder) {
-  return path == folder ||
-         (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
-}
-
 // A file, of which the jail's own /dev has the like: what services and containers cover a file with
 // (/dev/null).
 bool is_harmless_device(const std::string& path) {
@@ -87,26 +68,24 @@ bool is_folder(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// proc_pid_mountinfo(5): "36 35 98:0 /root /mount/point options ... - type source options".
-Status find_kernel_mounts(HostFacts& facts) {
+void find_kernel_mounts(const std::vector<MountEntry>& mounts, HostFacts& facts) {
   static constexpr std::string_view kTypes[] = {
       "proc",     "sysfs",  "cgroup",   "cgroup2", "debugfs",     "tracefs",  "securityfs", "bpf",
       "configfs", "pstore", "efivarfs", "fusectl", "binfmt_misc", "devtmpfs", "nsfs",       "selinuxfs"};
-  NJ_TRY_AS(const std::string text, read_file("/proc/self/mountinfo"));
-  for (const std::string_view line : split(text, '\n')) {
-    const auto words = split_words(line);
-    const auto dash = std::ranges::find(words, "-");
-    if (words.size() < 7 || words.end() - dash < 2) continue;
-    const std::string_view type = dash[1];
-    const std::string target = unescape(words[4]);
-    if (std::ranges::find(kTypes, type) == std::end(kTypes)) continue;
+  for (const MountEntry& mount : mounts) {
+    if (std::ranges::find(kTypes, mount.type) == std::end(kTypes)) continue;
     // Those are covered by the jail's own.
-    if (below(target, "/proc") || below(target, "/sys") || below(target, "/dev")) continue;
-    if (is_harmless_device(target)) continue;
+    if (is_at_or_below(mount.target, "/proc") || is_at_or_below(mount.target, "/sys") ||
+        is_at_or_below(mount.target, "/dev"))
+      continue;
+    if (is_harmless_device(mount.target)) continue;
     // A single device is shut by the flags of a read-only mount, which has no devices.
-    facts.kernel_mounts.push_back({target, type == "devtmpfs" && is_folder(target)});
+    using Kind = KernelMount::Kind;
+    const bool folder = is_folder(mount.target);
+    facts.kernel_mounts.push_back({mount.target, folder && mount.type == "devtmpfs" ? Kind::devices
+                                                 : folder && mount.type == "proc"   ? Kind::processes
+                                                                                    : Kind::other});
   }
-  return {};
 }
 
 HostUplink describe_uplink(const LinkInfo& link, Family family) {
@@ -185,13 +164,15 @@ Result<HostFacts> probe_host(const HostQuestions& questions) {
       if (uplink.family == Family::ipv6)
         uplink.forwarding = read_sysctl("net/ipv6/conf/" + uplink.interface + "/force_forwarding", 0) == 1;
 
-  if (facts.privileged) NJ_TRY(find_kernel_mounts(facts));
+  NJ_TRY_AS(const std::string mount_table, read_file("/proc/self/mountinfo"));
+  const std::vector<MountEntry> mounts = parse_mount_table(mount_table);
+  find_kernel_mounts(mounts, facts);
+  NJ_TRY(probe_files(questions, mounts, facts));
   read_resolv_conf(facts);
   if (questions.hosts)
     if (const auto text = read_file("/etc/hosts", kMostOctets)) facts.hosts = parse_hosts(*text);
   if (const auto text = read_file("/etc/nsswitch.conf", kMostOctets)) facts.nsswitch = *text;
   facts.nscd_socket = exists("/run/nscd/socket");
-  facts.fuse_device = exists("/dev/fuse");
   struct stat cgroup {};
   struct stat sys {};
   facts.cgroup_mount =

@@ -4,7 +4,6 @@
 #include <malloc.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,11 +13,13 @@
 #include <chrono>
 #include <csignal>
 
+#include "caller_terminal.h"
 #include "dns_question.h"
 #include "netjail/base/text.h"
 #include "netjail/jail/resolver.h"
 #include "netjail/kernel/seccomp.h"
 #include "netjail/net/packet.h"
+#include "pump.h"
 
 namespace netjail {
 namespace {
@@ -28,44 +29,6 @@ constexpr std::size_t kLogTurn = 64;
 constexpr std::size_t kWorthTrimming = 1 << 20;  // octets
 // After SIGHUP (the terminal is gone) the program has this long to end by itself.
 constexpr std::chrono::seconds kHangupGrace{2};
-
-// Blocks every signal that can be blocked for as long as it lives.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    // A fault of our own must still end us.
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS})
-      sigdelset(&all, fault);
-    ::sigprocmask(SIG_BLOCK, &all, &before_);
-    fd_ = Fd(::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-  ~BlockedSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  int fd() const { return fd_.get(); }
-
- private:
-  sigset_t before_;
-  Fd fd_;
-};
-
-// The controlling terminal, if we are in its foreground: an interactive shell inside makes itself the
-// foreground group, and the terminal must be given back when it is gone.
-class Terminal {
- public:
-  Terminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
-    if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp()) fd_.reset();
-  }
-  void take_back() {
-    if (fd_ && ::tcgetpgrp(fd_.get()) != ::getpgrp())
-      ::tcsetpgrp(fd_.get(), ::getpgrp());  // SIGTTOU is blocked
-  }
-
- private:
-  Fd fd_;
-};
 
 class Supervisor {
  public:
@@ -82,6 +45,7 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
   ~Supervisor() {
     if (resolver_) resolver_->stop();
+    for (const auto& pump : pumps_) pump->stop();
     // The descriptors are not ours to close.
     for (asio::posix::stream_descriptor* descriptor :
          {&control_, &signal_events_, &log_events_, &uplink_, &attempts_, &host_events_})
@@ -101,6 +65,7 @@ class Supervisor {
     }
     NJ_TRY(in_.child.go());
     detach_streams();
+    start_pumps();
     // A profile of ten thousand names leaves 3 MiB that nobody needs any more.
     if (::mallinfo2().fordblks > kWorthTrimming) ::malloc_trim(0);
     watch_control();
@@ -171,6 +136,16 @@ class Supervisor {
     ::dup2(null.get(), 1);
   }
 
+  void start_pumps() {
+    for (StreamRelay& relay : in_.options.streams) {
+      const bool output = relay.number != 0;
+      if (output) ++outputs_;
+      pumps_.push_back(Pump::start(loop_, std::move(relay), [this, output] {
+        if (output && --outputs_ == 0 && ended_) loop_.stop();
+      }));
+    }
+  }
+
   void refuse_name(const RefusedName& refused) {
     if (!outcome_.add_refused_name(refused)) return;
     if (in_.options.on_refused_name) in_.options.on_refused_name(outcome_.refused_names.back());
@@ -228,7 +203,8 @@ class Supervisor {
     // What was logged before the end is in the socket already.
     read_log(SIZE_MAX);
     hangup_.cancel();
-    loop_.stop();
+    ended_ = true;
+    if (outputs_ == 0) loop_.stop();  // else when they have given all that the program wrote
     return false;
   }
 
@@ -244,6 +220,10 @@ class Supervisor {
   void on_signal(const signalfd_siginfo& info) {
     const auto signal = static_cast<int>(info.ssi_signo);
     if (signal == SIGCHLD || signal == SIGCONT || signal == SIGPIPE || signal == SIGTTOU) return;
+    if (ended_) {  // nobody takes what the program wrote
+      loop_.stop();
+      return;
+    }
     // The kernel sends a terminal's signals to the whole foreground group, the program among it; what a
     // process sent to us alone is passed on.
     if (info.ssi_code <= 0) in_.child.send_signal(signal);
@@ -325,6 +305,9 @@ class Supervisor {
   const std::vector<NameGroup> groups_ = make_name_groups(in_.plan.policy);
   LearnedSets learned_{std::string(kTable)};
   std::unique_ptr<Resolver> resolver_;
+  std::vector<std::shared_ptr<Pump>> pumps_;
+  std::size_t outputs_ = 0;  // pumps that are not done
+  bool ended_ = false;
   Outcome outcome_;
   std::optional<Error> error_;
 };

@@ -20,7 +20,7 @@ struct SuperviseInput {
   int uplink;           // pidfd of the process that is the way out, -1: none
   HostAddresses* host;  // where they must be watched
   Netlink& rules;       // the router's
-  const SuperviseOptions& options;
+  SuperviseOptions& options;
 };
 
 // Starts the program and returns when it has ended and what it was refused has been read.

@@ -290,6 +290,7 @@ Error Child::describe_failure(const ChildEvent& event) const {
   const auto step = static_cast<init::Step>(event.value);
   error.what = std::string("cannot ") + init::step_name(step);
   if (step == init::Step::mount && static_cast<std::size_t>(event.detail) < mounts_.size()) {
+    // Of those kinds that have no target.
     static constexpr std::array kNames{"/proc", "/sys", "/dev",           "",
                                        "",      "",     "/sys/fs/cgroup", "the router's namespace"};
     const MountStep& mount = mounts_[static_cast<std::size_t>(event.detail)];

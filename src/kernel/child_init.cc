@@ -65,8 +65,22 @@ void wait_for_spec(const Start& s) {
 }
 
 void make_mounts(const Start& s, const Made& made) {
-  for (std::size_t i = 0; i < s.spec->mount_count; ++i)
-    if (!mount_step(s.spec->mounts[i], made.proc, made.router)) die(s, Step::mount, static_cast<int>(i));
+  int trees[kMostTrees];
+  std::size_t taken = 0;
+  const auto each = [&s](auto&& step) {
+    for (std::size_t i = 0; i < s.spec->mount_count; ++i)
+      if (!step(s.spec->mounts[i])) die(s, Step::mount, static_cast<int>(i));
+  };
+  each([&](const Mount& mount) {
+    if (mount.kind != MountStep::Kind::shared) return true;
+    errno = E2BIG;
+    return taken < kMostTrees && (trees[taken++] = take_tree(mount.target)) >= 0;
+  });
+  taken = 0;
+  each([&](const Mount& mount) {
+    const int tree = mount.kind == MountStep::Kind::shared ? trees[taken++] : -1;
+    return mount_step(mount, made, tree, *s.spec);
+  });
 }
 
 // SECURITY.md P6: no capability in any of the five sets, and no way to get one back.
@@ -136,22 +150,8 @@ void close_kept(const Start& s) {
   ::_exit(code == ENOENT || code == ENOTDIR ? 127 : 126);
 }
 
-// On a terminal the program is in the caller's process group, and kill(0, ...) knows no pid namespace.
-// Landlock keeps signals inside, from Linux 6.12 on (ABI 6); before it there is nothing that does.
-void scope_signals(const Start& s) {
-  struct {
-    std::uint64_t handled_access_fs, handled_access_net, scoped;
-  } attributes{0, 0, 2 /* LANDLOCK_SCOPE_SIGNAL */};
-  constexpr long kCreateRuleset = 444;
-  constexpr long kRestrictSelf = 446;  // the same numbers on all architectures; not in Debian 12's headers
-  const long ruleset = ::syscall(kCreateRuleset, &attributes, sizeof attributes, 0u);
-  if (ruleset < 0) return;
-  if (::syscall(kRestrictSelf, ruleset, 0u) != 0) die(s, Step::signals);
-  ::close(static_cast<int>(ruleset));
-}
-
 [[noreturn]] void exec_program(const Start& s) {
-  scope_signals(s);
+  enter_landlock(s);
   // SECURITY.md P5: nothing is inherited but 0-2 and what --keep-fd names. close_range, not a loop up to
   // RLIMIT_NOFILE.
   if (::syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) != 0) die(s, Step::descriptors);

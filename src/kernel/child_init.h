@@ -33,6 +33,7 @@ enum class Step : int {
   seccomp,
   fork,
   signals,
+  sockets_scope,
 };
 const char* step_name(Step step);
 
@@ -61,6 +62,7 @@ inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
 // From the launcher in its new user namespace: map its ids. The answer is a byte in `start`.
 inline constexpr std::int32_t kMapMessage = 103;
 inline constexpr std::size_t kMostSockets = 6;  // of one message
+inline constexpr std::size_t kMostTrees = 128;  // MountStep::Kind::shared
 
 [[noreturn]] void run(const Start& start);
 
@@ -93,11 +95,23 @@ Failure make_router(int proc, Sockets& sockets);
 Failure make_jail(int proc, const char* ping_groups, Sockets& sockets);
 const char* sysctl_name(int index);
 
+// child_landlock.cc: for the process that is to be the program.
+void enter_landlock(const Start& s);
+
 // child_mount.cc: false with errno set.
 // A procfs of the pid namespace, not yet attached: -1 with errno.
 int make_proc();
 // Files of MountStep::Kind::file wait in a tmpfs on /proc until `proc` is attached over it.
 bool prepare_mounts();
-bool mount_step(const Mount& step, int proc, int router_netns);
+// `tree`: of Kind::shared, taken before the first step.
+bool mount_step(const Mount& step, const Made& made, int tree, const Spec& spec);
+
+// child_files.cc: the same.
+bool mount_own(const char* target, const char* mode);
+bool make_folder(const char* target, uid_t uid, gid_t gid);
+bool make_empty_file(const char* target);
+// What is at a path now, as a detached mount, and where it is to be found later.
+int take_tree(const char* source);
+bool mount_tree(int tree, const char* target);
 
 }  // namespace netjail::init

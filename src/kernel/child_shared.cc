@@ -61,6 +61,8 @@ Status SharedSpec::write(const ChildSpec& spec) {
   to->mount_count = spec.mounts.size();
   to->seccomp = copy(spec.seccomp.data(), spec.seccomp.size());
   to->seccomp_length = spec.seccomp.size();
+  to->sockets = copy(spec.sockets);
+  to->scope_sockets = spec.scope_sockets;
   to->seccomp_listener = spec.seccomp_listener;
   to->new_session = spec.new_session;
   if (full_) return fail("the command line and the environment are too long");

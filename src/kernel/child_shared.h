@@ -39,6 +39,8 @@ struct Spec {
   std::size_t mount_count;
   const sock_filter* seccomp;
   std::size_t seccomp_length;
+  const char* const* sockets;  // NULL-terminated
+  bool scope_sockets;
   bool seccomp_listener;
   bool new_session;
 };

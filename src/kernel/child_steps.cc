@@ -29,6 +29,7 @@ const char* step_name(Step step) {
     case Step::seccomp: return "install the seccomp filter";
     case Step::fork: return "start a process in the jail";
     case Step::signals: return "watch signals";
+    case Step::sockets_scope: return "confine unix sockets (Landlock)";
   }
   return "start";
 }

@@ -3,6 +3,7 @@
 #include "netjail/base/text.h"
 #include "netjail/plan/plan.h"
 #include "netjail/policy/names.h"
+#include "presets.h"
 
 namespace netjail {
 namespace {
@@ -22,42 +23,8 @@ std::vector<std::string> exec_candidates(const Caller& caller,
   return out;
 }
 
-std::string resolv_conf(const HostFacts& host) {
-  std::string text = "# Made by netjail: the supervisor answers here.\nnameserver 127.0.0.1\n";
-  if (!host.search.empty()) text += "search " + join(host.search, " ") + "\n";
-  if (!host.resolv_options.empty()) text += "options " + join(host.resolv_options, " ") + "\n";
-  return text;
-}
-
-// Name look-ups go to files and DNS alone: mdns, resolve, nis, sss and the like ask daemons outside the jail.
-std::string nsswitch(const std::string& original) {
-  std::string text;
-  for (const std::string_view line : split(original, '\n')) {
-    if (trim(line).starts_with("hosts:")) continue;
-    if (!line.empty()) text.append(line).append("\n");
-  }
-  return text + "hosts: files dns\n";
-}
-
-std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std::uint32_t uid) {
-  std::vector<Mount> mounts;
-  if (policy.dns == DnsChoice::policy) {
-    // Without the file glibc asks 127.0.0.1 anyway (resolv.conf(5)).
-    if (!host.resolv_conf_target.empty())
-      mounts.push_back(MountFile{host.resolv_conf_target, resolv_conf(host)});
-    if (!host.nsswitch.empty()) mounts.push_back(MountFile{"/etc/nsswitch.conf", nsswitch(host.nsswitch)});
-    if (host.nscd_socket) mounts.push_back(MountEmpty{"/run/nscd"});
-  }
-  if (uid == 0) {
-    mounts.push_back(MountDevices{});
-    // What the cleaner restores is root's to write: the jail's root must not see it.
-    mounts.push_back(MountEmpty{"/run/netjail"});
-    for (const KernelMount& mount : host.kernel_mounts)
-      mounts.push_back(mount.devices ? Mount(MountEmpty{mount.target}) : Mount(MountReadOnly{mount.target}));
-  } else if (host.fuse_device) {
-    // A process that serves its own file system in a user namespace, and waits for itself, cannot be killed.
-    mounts.push_back(MountNull{"/dev/fuse"});
-  }
+// What of the kernel's own the child finds.
+void add_kernel_mounts(std::vector<Mount>& mounts, const HostFacts& host, std::uint32_t uid) {
   mounts.push_back(MountSysfs{});
   if (host.cgroup_mount) mounts.push_back(MountCgroup{});
   mounts.push_back(MountProc{});
@@ -67,12 +34,18 @@ std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std:
     for (const char* path :
          {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs"})
       mounts.push_back(MountReadOnly{path});
-  return mounts;
 }
 
-ChildPlan make_child(const Policy& policy, const HostFacts& host, const Caller& caller) {
+Result<ChildPlan> make_child(const Policy& policy, const HostFacts& host, const Caller& caller) {
   ChildPlan child;
-  std::map<std::string, std::string> environment = caller.environment;
+  NJ_TRY_AS(FilesPlan files, make_files(policy, host, caller));
+  Environment environment;
+  for (const auto& [name, value] : caller.environment) {
+    if (leads_outside(name, value, policy.unix_sockets, files.sockets))
+      child.withheld.push_back(name);
+    else
+      environment[name] = value;
+  }
   for (const auto& [name, value] : policy.environment) environment[name] = value;
   environment["NETJAIL"] = policy.name;
   for (const auto& [name, value] : environment) child.environment.push_back(name + "=" + value);
@@ -86,7 +59,10 @@ ChildPlan make_child(const Policy& policy, const HostFacts& host, const Caller& 
   child.seccomp_families = policy.seccomp_families;
   // User 0 in one of his own is the owner of what the jail's mounts cover for him (a cgroup hierarchy, ...).
   child.user_namespaces = policy.user_namespaces && caller.uid != 0;
-  child.mounts = make_mounts(policy, host, caller.uid);
+  child.mounts = std::move(files.mounts);
+  add_kernel_mounts(child.mounts, host, caller.uid);
+  child.sockets = std::move(files.sockets);
+  child.lost = std::move(files.lost);
   return child;
 }
 
@@ -130,7 +106,7 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
                 "add a nameserver line there, or set dns = \"none\" in [network] of the profile");
   plan.router.ruleset = make_filter(policy, plan.uplink.kind);
   plan.proof = make_proof(policy, plan.uplink.ipv6);
-  plan.child = make_child(policy, host, caller);
+  NJ_TRY_AS(plan.child, make_child(policy, host, caller));
   plan.policy = std::move(policy);
   return plan;
 }

@@ -1,4 +1,5 @@
 // The plan for people, as an nft script, and as JSON.
+#include <algorithm>
 #include <array>
 
 #include "netjail/base/format.h"
@@ -74,6 +75,10 @@ Json mount_json(const Mount& mount) {
     Json operator()(const MountReadOnly& m) { return {{"kind", "read-only"}, {"target", m.target}}; }
     Json operator()(const MountCgroup&) { return {{"kind", "cgroup"}, {"target", "/sys/fs/cgroup"}}; }
     Json operator()(const MountNull& m) { return {{"kind", "null"}, {"target", m.target}}; }
+    Json operator()(const MountOwn& m) { return {{"kind", "own"}, {"target", m.target}}; }
+    Json operator()(const MakeFolder& m) { return {{"kind", "folder"}, {"target", m.target}}; }
+    Json operator()(const MakeFile& m) { return {{"kind", "empty-file"}, {"target", m.target}}; }
+    Json operator()(const MountShared& m) { return {{"kind", "shared"}, {"target", m.target}}; }
   };
   return std::visit(Visitor{}, mount);
 }
@@ -131,6 +136,25 @@ std::string names_text(const Plan& plan) {
   return out;
 }
 
+std::string files_text(const ChildPlan& child) {
+  std::vector<std::string> own, shared;
+  for (const Mount& mount : child.mounts) {
+    if (const auto* folder = std::get_if<MountOwn>(&mount)) own.push_back(folder->target);
+    if (const auto* path = std::get_if<MountShared>(&mount))
+      if (std::ranges::find(child.sockets, path->target) == child.sockets.end())
+        shared.push_back(path->target);
+  }
+  own.insert(own.end(), {"/dev", "/dev/shm"});
+  std::string out = "files      the host's, but " + join_some(own, kMostWords) + " are the jail's own\n";
+  if (!shared.empty()) out += "           the host's there, too: " + join_some(shared, kMostWords) + "\n";
+  out += "sockets    of unix servers outside: " +
+         (child.sockets.empty() ? std::string("none") : join_some(child.sockets, kMostWords)) + "\n";
+  if (!child.withheld.empty())
+    out +=
+        "           not passed on, for they lead to others: " + join_some(child.withheld, kMostWords) + "\n";
+  return out;
+}
+
 }  // namespace
 
 std::string render_plan_text(const Plan& plan) {
@@ -156,6 +180,7 @@ std::string render_plan_text(const Plan& plan) {
     out += fmt::format("runs as    uid {} gid {}, no capabilities, own process and mount namespace{}\n",
                        plan.child.uid, plan.child.gid,
                        plan.child.user_namespaces ? ", can make user namespaces" : "");
+    out += files_text(plan.child);
   }
   out += "proof      ";
   indent.clear();
@@ -217,6 +242,8 @@ std::string render_plan_json(const Plan& plan) {
         {"gid", plan.child.gid},
         {"families", plan.child.seccomp_families},
         {"user-namespaces", plan.child.user_namespaces},
+        {"sockets", plan.child.sockets},
+        {"withheld", plan.child.withheld},
         {"mounts", std::move(mounts)}}},
       {"proof", std::move(proof)},
       {"nft", nft::render_nft(plan.router.ruleset)},

@@ -121,6 +121,9 @@ Policy make_policy(const Profile& profile) {
   policy.groups = profile.groups;
   policy.environment = profile.environment.value_or(std::map<std::string, std::string>{});
   policy.user_namespaces = profile.user_namespaces.value_or(false);
+  policy.shared = profile.shared.value_or(std::vector<std::string>{});
+  policy.devices = profile.devices.value_or(std::vector<std::string>{});
+  policy.unix_sockets = profile.unix_sockets.value_or(std::vector<std::string>{});
   policy.log_denied = profile.log_denied.value_or(true);
 
   std::size_t allows = 0, denies = 0;

@@ -130,8 +130,20 @@ constexpr KeyInfo kKeys[] = {
      "bubblewrap do; not for user 0. It reaches nothing more by them, but more of the kernel.",
      kNow},
 
+    {"process", "share", "a list of paths, such as [\"/tmp\"]", "",
+     "Folders and files of the host's below /tmp, /var/tmp, /run and /dev/shm, of which the program has its "
+     "own, empty ones else; the working directory, and what the command line names below the first two, is "
+     "shared without being named here.",
+     kNow},
+    {"process", "devices", "a list of paths, such as [\"/dev/dri\"]", "",
+     "Devices of the host's that the program finds in its /dev beside null, zero, full, random, urandom, tty "
+     "and pseudo-terminals; one that the host has not is left out.",
+     kNow},
+
     {"unix", "allow", "a list of sockets, such as [\"wayland\", \"/run/x.sock\"]", "",
-     "Unix sockets outside the jail that the program can reach.", kLater},
+     "Unix sockets outside the jail that the program can reach, by path or by one of the names below; each "
+     "makes a process outside act for the program.",
+     kNow},
 
     {"publish", "listen", "an address in quotes, such as \"127.0.0.1:8080/tcp\"", "",
      "Address on the host at which a port of the jail is offered.", kLater},
@@ -161,6 +173,9 @@ constexpr KeyInfo kKeys[] = {
 
 constexpr std::array<std::string_view, 9> kRecordTypes{"A",  "AAAA", "CNAME", "HTTPS", "SVCB",
                                                        "MX", "SRV",  "TXT",   "PTR"};
+
+constexpr std::array<std::string_view, 7> kUnixPresets{"wayland",     "x11",        "pulse",    "pipewire",
+                                                       "session-bus", "system-bus", "ssh-agent"};
 
 // Those that a profile may want come first: a suggestion takes the first of several that are as near.
 constexpr std::array<std::string_view, 45> kFamilyNames{
@@ -208,5 +223,7 @@ bool is_supported_table(std::string_view table) {
 std::span<const std::string_view> record_type_names() { return kRecordTypes; }
 
 std::span<const std::string_view> socket_family_names() { return kFamilyNames; }
+
+std::span<const std::string_view> unix_preset_names() { return kUnixPresets; }
 
 }  // namespace netjail

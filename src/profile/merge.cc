@@ -46,6 +46,9 @@ Profile merge(const Profile& base, const Profile& nearer) {
     for (const auto& [name, value] : *nearer.environment) (*result.environment)[name] = value;
   }
   take_nearer(result.user_namespaces, nearer.user_namespaces);
+  add_up(result.shared, nearer.shared);
+  add_up(result.devices, nearer.devices);
+  add_up(result.unix_sockets, nearer.unix_sockets);
   take_nearer(result.log_denied, nearer.log_denied);
   return result;
 }

@@ -65,7 +65,7 @@ class Reader {
     Handler handler;
   };
   // Every supported key of the key table; tests/unit/profile_keys.cc sees that none is missing.
-  static const std::array<Handling, 22> kHandlers;
+  static const std::array<Handling, 25> kHandlers;
 
   void complain(Mark mark, std::string message, std::string suggestion = {}) {
     source_.complain(mark, {std::move(message), std::move(suggestion)});
@@ -241,15 +241,7 @@ class Reader {
   }
 
   void read_types(const Place& place) {
-    std::vector<std::string> types;
-    for (const auto& item : values_.texts(place)) {
-      auto type = read_record_type(item.text);
-      if (!type)
-        source_.complain(item.mark, std::move(type).error());
-      else if (std::ranges::find(types, *type) == types.end())
-        types.push_back(std::move(*type));
-    }
-    result_.profile.resolver_types = std::move(types);
+    result_.profile.resolver_types = read_words(place, read_record_type);
   }
 
   void read_to(const Place& place) {
@@ -347,6 +339,22 @@ class Reader {
 
   void read_user_namespaces(const Place& place) { result_.profile.user_namespaces = values_.flag(place); }
 
+  // Each once; what a reader of words takes for a mistake is told.
+  std::vector<std::string> read_words(const Place& place, Word<std::string> (*reader)(std::string_view)) {
+    std::vector<std::string> words;
+    for (const auto& item : values_.texts(place)) {
+      auto word = reader(item.text);
+      if (!word)
+        source_.complain(item.mark, std::move(word).error());
+      else if (std::ranges::find(words, *word) == words.end())
+        words.push_back(std::move(*word));
+    }
+    return words;
+  }
+  void read_share(const Place& place) { result_.profile.shared = read_words(place, read_shared_path); }
+  void read_devices(const Place& place) { result_.profile.devices = read_words(place, read_device); }
+  void read_unix(const Place& place) { result_.profile.unix_sockets = read_words(place, read_unix_socket); }
+
   void read_log_denied(const Place& place) { result_.profile.log_denied = values_.flag(place); }
 
   std::string_view text_;
@@ -356,7 +364,7 @@ class Reader {
   ParsedFile result_;
 };
 
-const std::array<Reader::Handling, 22> Reader::kHandlers{{
+const std::array<Reader::Handling, 25> Reader::kHandlers{{
     {"", "description", &Reader::read_description},
     {"", "extends", &Reader::read_extends},
     {"network", "refuse", &Reader::read_refuse},
@@ -378,6 +386,9 @@ const std::array<Reader::Handling, 22> Reader::kHandlers{{
     {"process", "groups", &Reader::read_groups},
     {"process", "environment", &Reader::read_environment},
     {"process", "user-namespaces", &Reader::read_user_namespaces},
+    {"process", "share", &Reader::read_share},
+    {"process", "devices", &Reader::read_devices},
+    {"unix", "allow", &Reader::read_unix},
     {"log", "denied", &Reader::read_log_denied},
 }};
 

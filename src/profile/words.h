@@ -24,6 +24,10 @@ Word<std::uint16_t> read_port(std::string_view text);
 // The elements of [network.resolver] upstream and types.
 Word<NameServer> read_name_server(std::string_view text);
 Word<std::string> read_record_type(std::string_view text);
+// The elements of [unix] allow (a preset or a path), of [process] share and devices (paths).
+Word<std::string> read_unix_socket(std::string_view text);
+Word<std::string> read_shared_path(std::string_view text);
+Word<std::string> read_device(std::string_view text);
 
 // A word that everybody takes for a service. Not all of the machine's services(5): there "printer" is one.
 bool is_service_word(std::string_view text);

@@ -35,3 +35,7 @@ netjail_test(e2e_names_servers e2e SOURCES names_servers.cc MODULES test_support
 netjail_rootless_test(e2e_names_servers)
 netjail_test(e2e_names_flood e2e SOURCES names_flood.cc MODULES test_support)
 netjail_rootless_test(e2e_names_flood)
+netjail_test(e2e_unix_sockets e2e SOURCES unix_sockets.cc MODULES test_support)
+netjail_rootless_test(e2e_unix_sockets)
+netjail_test(e2e_streams e2e SOURCES streams.cc MODULES test_support)
+netjail_rootless_test(e2e_streams)

@@ -63,13 +63,15 @@ Plan plan(bool privileged, const Policy& of = policy()) {
   host.resolv_conf_target = "/etc/resolv.conf";
   host.nsswitch = "passwd: files\nhosts: files mdns4_minimal dns\n";
   host.cgroup_mount = true;
-  host.fuse_device = true;
+  host.meeting_places = {"/run", "/tmp", "/var/tmp"};
+  host.sockets = {"/home/user/.ssh/master", "/run/dbus/system_bus_socket"};
   Caller caller;
   caller.command = {"curl", "https://example.org/"};
   caller.cwd = "/home/user";
   caller.uid = caller.gid = 1000;
   caller.groups = {1000, 27};
-  caller.environment = {{"PATH", "/usr/bin:/bin"}, {"HOME", "/home/user"}};
+  caller.environment = {
+      {"PATH", "/usr/bin:/bin"}, {"HOME", "/home/user"}, {"TMUX", "/tmp/tmux-1000/default,1,0"}};
   auto made = make_plan(of, host, caller);
   REQUIRE(made.has_value());
   return *made;

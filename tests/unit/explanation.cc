@@ -127,6 +127,9 @@ TEST_CASE("what is no single destination") {
 
 TEST_CASE("doubtful rules by name") {
   CHECK(lint(policy({spec("example.org"), spec("*.example.org", {"22/tcp"})})).empty());
+  Policy sockets = policy({spec("example.org")});
+  sockets.unix_sockets = {"wayland", "session-bus", "/run/docker.sock"};
+  CHECK(lint(sockets).size() == 2);
   CHECK(lint(policy({spec("127.0.0.1")})).size() == 1);
   CHECK(lint(policy({spec("example.org", {"ftp"})})) ==
         Texts{"p.toml:1: warning: ftp passes passwords in plain text"});

@@ -55,21 +55,6 @@ TEST_CASE("forwarding that was on already is left alone, else guarded") {
   CHECK(plan.sysctls[1] == SysctlSetting{"net/ipv6/conf/eth0/accept_ra", "2"});
 }
 
-TEST_CASE("root inside gets harmless /dev and /proc, an ordinary user keeps the host's /dev") {
-  HostFacts host;
-  Caller caller;
-  caller.command = {"true"};
-  caller.cwd = "/";
-  const auto has_devices = [&](std::uint32_t uid) {
-    caller.uid = uid;
-    const auto plan = make_plan(make_policy(Profile{}), host, caller);
-    return std::ranges::any_of(
-        plan->child.mounts, [](const Mount& mount) { return std::holds_alternative<MountDevices>(mount); });
-  };
-  CHECK(has_devices(0));
-  CHECK(!has_devices(1000));
-}
-
 TEST_CASE("pasta: IPv6 in the jail where it has a way, or is shut") {
   const auto plan = [](const char* to, std::vector<HostUplink> uplinks, bool ipv6) {
     Profile profile;

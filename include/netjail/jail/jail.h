@@ -8,8 +8,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "netjail/base/result.h"
+#include "netjail/jail/streams.h"
 #include "netjail/kernel/child.h"
 #include "netjail/kernel/local.h"
 #include "netjail/os/fd.h"
@@ -35,6 +37,7 @@ struct SuperviseOptions {
   std::function<void(const RefusedNamespace&)> on_refused_namespace;
   // The process that was the way out has ended: nothing is reached any more.
   std::function<void()> on_uplink_lost;
+  std::vector<StreamRelay> streams;  // to be pumped until the program has ended
 };
 
 // The shared lock that every run with a way out holds for its whole life (host_state.h). Taken before
@@ -66,7 +69,7 @@ class Jail {
   ~Jail();
 
   // Starts the program and stays until it ends. An error when it could not be executed (status 126 or 127).
-  Result<Outcome> supervise(const SuperviseOptions& options);
+  Result<Outcome> supervise(SuperviseOptions options);
 
  private:
   struct State;

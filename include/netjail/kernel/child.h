@@ -36,10 +36,25 @@
 namespace netjail {
 
 struct MountStep {
-  enum class Kind : std::uint8_t { proc, sysfs, devices, file, empty, read_only, cgroup, pin, null };
+  enum class Kind : std::uint8_t {
+    proc,
+    sysfs,
+    devices,
+    file,
+    empty,
+    read_only,
+    cgroup,
+    pin,
+    null,
+    own,
+    make_folder,
+    make_file,
+    shared
+  };
   Kind kind = Kind::proc;
-  std::string target;  // file, empty, read_only, null
-  std::string text;    // file: its contents; devices: path of the caller's terminal, may be empty
+  std::string target;  // of all but proc, sysfs, devices, cgroup, pin
+  // file: its contents; devices: path of the caller's terminal, may be empty; own: its mode, octal
+  std::string text;
 };
 
 struct ChildSpec {
@@ -52,6 +67,8 @@ struct ChildSpec {
   std::vector<gid_t> groups;
   std::vector<int> keep_fds;
   std::vector<MountStep> mounts;  // pin: the router's namespace, out of reach, for as long as the jail lives
+  std::vector<std::string> sockets;  // unix sockets outside that may be reached, by path
+  bool scope_sockets = false;        // where the kernel can, no other one (Landlock, Linux 7.1)
   std::vector<sock_filter> seccomp;
   bool seccomp_listener = false;  // the filter hands calls over: take_listener()
   bool new_session = false;       // no controlling terminal: setsid(2)

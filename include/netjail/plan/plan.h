@@ -10,6 +10,7 @@
 //   pasta  <── tap ───>  uplink                                               without root
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -49,9 +50,18 @@ struct HostUplink {
 // A file system of the kernel's (proc, sysfs, cgroup, devtmpfs, ...) mounted somewhere else than at /proc,
 // /sys and /dev.
 struct KernelMount {
+  // devices: devtmpfs; processes: proc, whose links lead to the root of each process, past every cover.
+  enum class Kind : std::uint8_t { other, devices, processes };
   std::string target;
-  bool devices = false;  // devtmpfs
+  Kind kind = Kind::other;
   bool operator==(const KernelMount&) const = default;
+};
+// What a path of HostQuestions::paths leads to, without symbolic links.
+struct HostPath {
+  enum class Kind : std::uint8_t { folder, socket, other };
+  Kind kind = Kind::other;
+  std::string target;
+  bool operator==(const HostPath&) const = default;
 };
 struct HostFacts {
   bool privileged = true;              // root: may join the jail to the host by a veth
@@ -63,14 +73,17 @@ struct HostFacts {
   bool ipv6_all_forwarding = false;    // net.ipv6.conf.all.forwarding was on
   std::vector<std::string> search;     // search domains and options of the host's resolv.conf
   std::vector<std::string> resolv_options;
-  bool has_resolver = false;               // resolv.conf names a server
-  std::vector<HostsEntry> hosts;           // of /etc/hosts; read for a policy with names alone
-  std::string resolv_conf_target;          // where /etc/resolv.conf really is; empty: none
-  std::string nsswitch;                    // text of /etc/nsswitch.conf; empty: none
-  bool nscd_socket = false;                // /run/nscd exists
-  bool fuse_device = false;                // /dev/fuse exists
-  bool cgroup_mount = false;               // /sys/fs/cgroup is mounted
-  std::vector<KernelMount> kernel_mounts;  // root inside could write there
+  bool has_resolver = false;                // resolv.conf names a server
+  std::vector<HostsEntry> hosts;            // of /etc/hosts; read for a policy with names alone
+  std::string resolv_conf_target;           // where /etc/resolv.conf really is; empty: none
+  std::string nsswitch;                     // text of /etc/nsswitch.conf; empty: none
+  bool nscd_socket = false;                 // /run/nscd exists
+  bool cgroup_mount = false;                // /sys/fs/cgroup is mounted
+  std::vector<KernelMount> kernel_mounts;   // root inside could write there
+  std::vector<std::string> meeting_places;  // of kMeetingPlaces those that are there, without symbolic links
+  std::map<std::string, HostPath> paths;    // of those asked for the ones that are there
+  std::vector<std::string> sockets;         // every path of the unix sockets found that somebody listens to
+  std::vector<std::string> socket_folders;  // in which there is nothing but these
   bool operator==(const HostFacts&) const = default;
 };
 
@@ -150,8 +163,26 @@ struct MountNull {
   std::string target;
   bool operator==(const MountNull&) const = default;
 };  // covered by /dev/null
+struct MountOwn {
+  std::string target;
+  bool for_all = false;  // everybody may write there (mode 1777), as in /tmp
+  bool operator==(const MountOwn&) const = default;
+};  // an empty tmpfs of the jail's
+// The next two only where the jail has a tmpfs of its own, so that nothing of the host's is made.
+struct MakeFolder {
+  std::string target;
+  bool operator==(const MakeFolder&) const = default;
+};  // of the program's user, mode 0700
+struct MakeFile {
+  std::string target;
+  bool operator==(const MakeFile&) const = default;
+};  // empty, to be mounted over
+struct MountShared {
+  std::string target;
+  bool operator==(const MountShared&) const = default;
+};  // the host's own, taken before a tmpfs covered it
 using Mount = std::variant<MountProc, MountSysfs, MountDevices, MountFile, MountEmpty, MountReadOnly,
-                           MountCgroup, MountNull>;
+                           MountCgroup, MountNull, MountOwn, MakeFolder, MakeFile, MountShared>;
 
 struct ChildPlan {
   std::vector<std::string> command;
@@ -165,6 +196,11 @@ struct ChildPlan {
   std::vector<std::string> seccomp_families;
   bool user_namespaces = false;  // the program can make some; never for user 0
   std::vector<Mount> mounts;
+  std::vector<std::string> sockets;   // unix sockets outside that can be reached
+  std::vector<std::string> withheld;  // names of variables that lead to sockets that cannot
+  // Paths on the command line that will be in a folder of the jail's own if the program makes them, and go
+  // with it.
+  std::vector<std::string> lost;
   bool operator==(const ChildPlan&) const = default;
 };
 
@@ -204,6 +240,15 @@ struct Plan {
 
 // Fails when the plan cannot be made: uplink asked for that the host has not, no command, a dropped
 // privilege.
+// What of the host's files the child finds, in order; the sockets that it can reach. Fails when something
+// that was asked for is not there.
+struct FilesPlan {
+  std::vector<Mount> mounts;
+  std::vector<std::string> sockets;
+  std::vector<std::string> lost;
+};
+Result<FilesPlan> make_files(const Policy& policy, const HostFacts& host, const Caller& caller);
+
 Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& caller);
 
 // The router's ruleset for a policy. The counter and log prefix of every verdict is the id of the rule that
@@ -241,7 +286,16 @@ struct HostQuestions {
   bool hosts = false;            // /etc/hosts: names may be looked up
   // What is open, and what names may have: the interfaces to the host's networks there are uplinks, too.
   AddressSet networks;
+  std::vector<std::string> paths;    // what the child may find of the host's files
+  std::vector<std::string> folders;  // in which sockets are looked for, beside those where some are known
 };
 HostQuestions host_questions(const Policy& policy);
+// With what concerns the child: its files.
+HostQuestions host_questions(const Policy& policy, const Caller& caller);
+
+// Where the programs of a host meet: sockets, pipes, temporary files. The jail has its own, empty.
+inline constexpr std::array<std::string_view, 3> kMeetingPlaces{"/run", "/tmp", "/var/tmp"};
+// Most paths that one jail shares with the host there; each is a mount.
+inline constexpr std::size_t kMostShared = 128;
 
 }  // namespace netjail

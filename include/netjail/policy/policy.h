@@ -54,7 +54,10 @@ struct Policy {
   std::optional<std::string> user;
   std::optional<std::vector<std::string>> groups;
   std::map<std::string, std::string> environment;
-  bool user_namespaces = false;  // for the program to make
+  bool user_namespaces = false;           // for the program to make
+  std::vector<std::string> shared;        // paths that stay the host's, which the jail has of its own else
+  std::vector<std::string> devices;       // of the host's /dev, beside the harmless ones
+  std::vector<std::string> unix_sockets;  // outside, that can be reached: unix_preset_names() and paths
   bool log_denied = true;
 
   // True when at least one destination is open: without any there is no uplink, and no name is looked up.

@@ -41,5 +41,7 @@ std::span<const std::string_view> record_type_names();
 // Socket families that [seccomp] families accepts: address_families(7) without AF_, lower case. The module
 // kernel has their numbers, and a test compares the two lists.
 std::span<const std::string_view> socket_family_names();
+// Of [unix] allow: the sockets of well-known services, where the caller's environment says they are.
+std::span<const std::string_view> unix_preset_names();
 
 }  // namespace netjail

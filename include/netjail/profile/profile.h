@@ -99,6 +99,9 @@ struct Profile {
   std::optional<std::vector<std::string>> groups;
   std::optional<std::map<std::string, std::string>> environment;
   std::optional<bool> user_namespaces;
+  std::optional<std::vector<std::string>> shared;        // paths that stay the host's
+  std::optional<std::vector<std::string>> devices;       // paths below /dev
+  std::optional<std::vector<std::string>> unix_sockets;  // unix_preset_names() and paths
   std::optional<bool> log_denied;
   bool operator==(const Profile&) const = default;
 };
@@ -132,6 +135,10 @@ Parsed<ProfileRule> parse_spec(std::string_view spec, Action action, const Servi
 
 // One element of a `service` list.
 Parsed<std::vector<Service>> parse_service(std::string_view text, const ServiceTable& services);
+
+// One element of [unix] allow, of [process] share: what --unix and --share take.
+Parsed<std::string> parse_unix_socket(std::string_view text);
+Parsed<std::string> parse_shared_path(std::string_view text);
 
 // `nearer` over `base`: rules add up, single values of `nearer` win.
 Profile merge(const Profile& base, const Profile& nearer);

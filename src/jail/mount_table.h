@@ -1,0 +1,25 @@
+// /proc/self/mountinfo (proc_pid_mountinfo(5)) as values, and at which other paths a file is found. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace netjail {
+
+struct MountEntry {
+  std::string device;  // "98:0"
+  std::string root;    // of the file system, that is mounted
+  std::string target;
+  std::string type;
+  bool operator==(const MountEntry&) const = default;
+};
+// In the order of the file: of several on one target the last one is seen.
+std::vector<MountEntry> parse_mount_table(std::string_view text);
+
+// `path`, without symbolic links, and the paths at which other mounts of its file system show the same file.
+std::vector<std::string> find_aliases(const std::vector<MountEntry>& table, const std::string& path);
+
+bool is_at_or_below(std::string_view path, std::string_view folder);
+
+}  // namespace netjail

@@ -1,0 +1,34 @@
+#include "mount_table.h"
+
+#include <doctest/doctest.h>
+
+using namespace netjail;
+
+namespace {
+
+constexpr const char* kTable =
+    "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+    "30 22 0:25 / /run rw,nosuid - tmpfs tmpfs rw\n"
+    "40 22 254:0 /home/u /mnt/my\\040home rw - ext4 /dev/vda rw\n"
+    "41 22 254:0 /home /srv/all rw - ext4 /dev/vda rw\n"
+    "42 41 0:30 / /srv/all/u rw - tmpfs tmpfs rw\n"
+    "broken\n";
+
+using Paths = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("mountinfo is read, escapes included") {
+  const auto table = parse_mount_table(kTable);
+  REQUIRE(table.size() == 5);
+  CHECK(table[2] == MountEntry{"254:0", "/home/u", "/mnt/my home", "ext4"});
+}
+
+TEST_CASE("a file is found wherever a mount shows it, and not below what covers it") {
+  const auto table = parse_mount_table(kTable);
+  CHECK(find_aliases(table, "/home/u/s") == Paths{"/home/u/s", "/mnt/my home/s"});
+  CHECK(find_aliases(table, "/home/v/s") == Paths{"/home/v/s", "/srv/all/v/s"});
+  CHECK(find_aliases(table, "/mnt/my home/s") == Paths{"/mnt/my home/s", "/home/u/s"});
+  CHECK(find_aliases(table, "/run/s") == Paths{"/run/s"});
+  CHECK(find_aliases(table, "/srv/all/u/s") == Paths{"/srv/all/u/s"});
+}
