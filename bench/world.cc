@@ -97,7 +97,7 @@ World make_world(const std::string& netjail, const std::string& tools) {
     world.netjail = world.folder + "/netjail";  // where every user can reach it
     fs::copy_file(netjail, world.netjail);
   }
-  for (const char* name : {"floor", "stamp", "hold", "traffic", "dns", "script-jail.sh"})
+  for (const char* name : {"floor", "stamp", "hold", "traffic", "dns", "work", "script-jail.sh"})
     fs::copy_file(fs::path(tools) / name, fs::path(world.folder) / name);
 
   world.server = new_netns();
