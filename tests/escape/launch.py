@@ -50,7 +50,7 @@ class Launch:
         self.directory = world.HOMES[launcher.inside]
         self.process_group = None
         self.limit_files = False
-        self.cgroup = None        # file to write to, to be in it
+        self.cgroup = None        # folder below /sys/fs/cgroup
         self.late = []            # to be done when the program has started
         self.accomplices = []     # called again and again while the program runs, until they return True
         self.checks = {}          # id: function that says whether it escaped, at the end
@@ -69,12 +69,7 @@ class Launch:
 
     def command(self, prefix):
         binaries = f"{world.BASE}/bin"
-        command = []
-        if self.launcher.caller != 0:
-            uid = self.launcher.caller
-            command += ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-        if self.limit_files:
-            command += ["prlimit", "--nofile=256:256"]
+        command = ["prlimit", "--nofile=256:256"] if self.limit_files else []
         command += [f"{binaries}/escape-outside", "caller", ",".join(map(str, self.held)) or "-"]
         return command + self.launcher.prefix + [f"{binaries}/escape-{self.group}", "--run",
                                                  f"{world.BASE}/config.txt", prefix, *[p.id for p in self.probes]]
@@ -84,18 +79,20 @@ class Launch:
         self.config += [f"home {world.HOMES[self.launcher.inside]}", f"uid {self.launcher.inside}",
                         f"report {2 if 1 in self.streams else 1}"] + (["wait 1"] if waits else [])
         world.write(f"{world.BASE}/config.txt", "\n".join(self.config) + "\n")
-        pipe = subprocess.PIPE
+        pipe, caller = subprocess.PIPE, self.launcher.caller
+        # By ourselves: the caller is not allowed to leave our own.
+        back = enter_cgroup(self.cgroup) if self.cgroup else None
         program = subprocess.Popen(
             self.command(prefix), env=self.environment_of(), cwd=self.directory, process_group=self.process_group,
+            user=caller, group=caller, extra_groups=[],
             pass_fds=self.descriptors + self.held, stdin=self.streams.get(0, pipe), stdout=self.streams.get(1, pipe),
-            stderr=self.streams.get(2, pipe), preexec_fn=self.enter_cgroup if self.cgroup else None)
+            stderr=self.streams.get(2, pipe))
+        if back:
+            enter_cgroup(back)
         self.follow(program)
         for stream in (program.stdin, program.stdout, program.stderr):
             if stream is not None:
                 stream.close()
-
-    def enter_cgroup(self):
-        world.write(self.cgroup, "0")
 
     def follow(self, program):
         end = time.monotonic() + DEADLINE
@@ -146,6 +143,14 @@ class Launch:
     def close(self):
         for work in reversed(self.cleanup):
             work()
+
+
+def enter_cgroup(path):
+    """Returns the one that we were in."""
+    with open("/proc/self/cgroup") as file:
+        old = next(line[3:].strip() for line in file if line.startswith("0::"))
+    world.write(f"/sys/fs/cgroup/{path}/cgroup.procs", "0")
+    return old
 
 
 def end(process):

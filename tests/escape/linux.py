@@ -10,7 +10,7 @@ CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 AT_FDCWD, OPEN_TREE_CLONE = -100, 1
-KEYCTL_JOIN_SESSION, KEYCTL_SETPERM, KEYCTL_UNLINK, KEYCTL_SEARCH = 1, 5, 9, 10
+KEYCTL_JOIN_SESSION, KEYCTL_SETPERM, KEYCTL_LINK, KEYCTL_UNLINK, KEYCTL_SEARCH, KEYCTL_READ = 1, 5, 8, 9, 10, 11
 SESSION_KEYRING, USER_KEYRING = -3, -4
 SYS = {"add_key": 248, "keyctl": 250, "ioprio_get": 252, "mq_timedreceive": 243, "io_uring_setup": 425,
        "io_uring_register": 427, "open_tree": 428, "name_to_handle_at": 303}  # of x86_64
@@ -79,7 +79,7 @@ def as_user(uid, work):
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
-            os.write(write, str(work()).encode())
+            os.write(write, str(int(work())).encode())
         except OSError as error:
             os.write(write, f"error {error}".encode())
         os._exit(0)

@@ -89,6 +89,7 @@ class Providers:
     def pipe(self, launch, name):
         """The number of an end that writes to a sink."""
         read, write = os.pipe()
+        os.fchown(write, launch.launcher.inside, launch.launcher.inside)  # /proc/PID/fd asks for its mode
         reader = os.fdopen(read, "rb", 0)
         self.sinks.reader(reader, name)
         launch.cleanup.append(lambda: self.sinks.forget(reader))

@@ -1,7 +1,7 @@
 """Words of `needs`: processes outside, namespaces, IPC and keys."""
 import ctypes
 import os
-import resource
+import re
 import secrets
 import socket
 import struct
@@ -24,7 +24,7 @@ def victim(self, launch, probe, argument):
 
 
 SETTINGS = {
-    "nofile": lambda pid: resource.prlimit(pid, resource.RLIMIT_NOFILE)[0],
+    "nofile": lambda pid: re.search("Max open files.*", open(f"/proc/{pid}/limits").read())[0],
     "nice": lambda pid: os.getpriority(os.PRIO_PROCESS, pid),
     "affinity": os.sched_getaffinity,
     "scheduler": os.sched_getscheduler,
@@ -71,7 +71,7 @@ def cgroup(self, launch, probe, argument):
     for folder in (base, f"{base}/start", f"{base}/target"):
         os.mkdir(folder)
         os.chown(f"{folder}/cgroup.procs", inside, inside)
-    launch.cgroup = f"{base}/start/cgroup.procs"
+    launch.cgroup = f"{base.removeprefix('/sys/fs/cgroup')}/start"
     launch.set(probe, procs=f"{base}/target/cgroup.procs")
 
     def used():
@@ -149,6 +149,10 @@ def key(self, launch, probe, where):
     payload = self.secret(probe).encode()
 
     def add():
+        if where != "session":
+            # Only who possesses a key may change its permissions: by a session that has the user's keyring in it.
+            linux.call("keyctl", linux.KEYCTL_JOIN_SESSION, 0)
+            linux.call("keyctl", linux.KEYCTL_LINK, linux.USER_KEYRING, linux.SESSION_KEYRING)
         made = linux.call("add_key", b"user", name.encode(), payload, len(payload), ring)
         # Not of those alone that possess it: of all of the user.
         linux.call("keyctl", linux.KEYCTL_SETPERM, made, 0x3F3F0000)
@@ -161,7 +165,7 @@ def key(self, launch, probe, where):
         data = ctypes.create_string_buffer(256)
 
         def read():
-            linux.call("keyctl", 11, serial, data, 256)
+            linux.call("keyctl", linux.KEYCTL_READ, serial, data, 256)
             return self.token(probe).encode() in data.raw
         return linux.as_user(inside, read) == 1
 

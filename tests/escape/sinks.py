@@ -99,7 +99,8 @@ class Sinks:
             except OSError:
                 data = b""
             self.record(data, sink, allowed)
-            if not data and is_stream:
+            # Who connects to a daemon that is none gets no answer, but need not wait for one: libc asks nscd.
+            if is_stream and (not data or once):
                 self.selector.unregister(file)
                 if once:
                     file.close()

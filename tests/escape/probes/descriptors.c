@@ -167,7 +167,7 @@ static void take_from_parents(const struct probe* p) {
   int sent = 0;
   for (int pid = next_parent(getppid()); pid > 0; pid = next_parent(pid)) {
     const int process = (int)syscall(SYS_pidfd_open, pid, 0);
-    for (int n = 3; process >= 0 && n < 64; ++n) {
+    for (int n = 3; process >= 0 && n < 1024; ++n) {
       struct sockaddr_storage peer;
       socklen_t size = sizeof peer;
       const int fd = (int)syscall(SYS_pidfd_getfd, process, n, 0);
@@ -183,7 +183,7 @@ static void open_of_parents(const struct probe* p) {
   (void)p;
   int sent = 0;
   for (int pid = next_parent(getppid()); pid > 0; pid = next_parent(pid)) {
-    for (int n = 3; n < 64; ++n) {
+    for (int n = 3; n < 1024; ++n) {
       char path[64];
       struct stat status;
       snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, n);
