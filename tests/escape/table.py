@@ -4,12 +4,16 @@ import dataclasses
 CLASSES = {"A": "data or a service outside", "B": "authority that implies it", "C": "needs an accomplice",
            "S": "surface", "D": "side effect", "=": "control"}
 
+VERDICTS = ("passed", "failed", "choice", "unshown", "absent")
+
 
 @dataclasses.dataclass
 class Result:
     probe: object
     launcher: object
-    verdict: str  # "passed", "failed", "choice", "unshown" (contained, but so it would be bare)
+    # "passed", "failed"; "choice": escaped, and SECURITY.md says so; "unshown": contained, but so it would be without a
+    # launcher; "absent": a control that this launcher is not expected to pass
+    verdict: str
     escaped: bool
     why: str
 
@@ -30,8 +34,7 @@ def judge(probe, launcher, launch, sinks, token, secret):
     arrived = sinks.escapes(token) or arrived
     if probe.kind == "=":
         good = bool(sinks.allowed(token)) if ("arrives", "") in probe.words else said == "works"
-        expected = launcher.controls
-        return Result(probe, launcher, "passed" if good else "failed" if expected else "unshown", False, said)
+        return Result(probe, launcher, "passed" if good else "failed" if launcher.controls else "absent", False, said)
     escaped = bool(arrived or told or seen)
     why = (f"arrived: {', '.join(arrived)}" if arrived else "told a secret" if told else "seen outside" if seen
            else said)
@@ -45,7 +48,7 @@ def judge(probe, launcher, launch, sinks, token, secret):
         # A program that was to be run and was not, is contained only where the launcher says so by design: it
         # refuses the descriptors of this launch. Where it dies in any other way nothing was proved.
         refused = "started" not in launch.said
-        own = any(word == "as" for word, _ in probe.words)
+        own = any(word in ("as", "cwd") for word, _ in probe.words)
         verdict = "unshown" if cannot else "failed" if refused and not own or said == "not tried" else "passed"
         if refused and own:
             why = "refused to start: " + (launch.noise[0] if launch.noise else "without a word")
@@ -53,13 +56,14 @@ def judge(probe, launcher, launch, sinks, token, secret):
 
 
 def count(results):
-    return {verdict: sum(r.verdict == verdict for r in results) for verdict in ("passed", "failed", "choice", "unshown")}
+    return {verdict: sum(r.verdict == verdict for r in results) for verdict in VERDICTS}
 
 
 def summary(results):
     n = count(results)
     extra = [f"{n['unshown']} that no run without a launcher lets out either" if n["unshown"] else "",
-             f"{n['choice']} open by choice" if n["choice"] else ""]
+             f"{n['choice']} open by choice" if n["choice"] else "",
+             f"{n['absent']} controls that it is not expected to pass" if n["absent"] else ""]
     return f"{n['passed']} passed, {n['failed']} failed" + "".join(f", {text}" for text in extra if text)
 
 
