@@ -53,6 +53,7 @@ class Launch:
         self.cgroup = None        # folder below /sys/fs/cgroup
         self.late = []            # to be done when the program has started
         self.accomplices = []     # called again and again while the program runs, until they return True
+        self.cannot = {}          # id: why it cannot escape on this machine, whatever the launcher
         self.checks = {}          # id: function that says whether it escaped, at the end
         self.cleanup = []
         self.said, self.noise, self.status = {}, [], None

@@ -11,6 +11,7 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 AT_FDCWD, OPEN_TREE_CLONE = -100, 1
 KEYCTL_JOIN_SESSION, KEYCTL_SETPERM, KEYCTL_LINK, KEYCTL_UNLINK, KEYCTL_SEARCH, KEYCTL_READ = 1, 5, 8, 9, 10, 11
+KEYCTL_SET_TIMEOUT = 15
 SESSION_KEYRING, USER_KEYRING = -3, -4
 SYS = {"add_key": 248, "keyctl": 250, "ioprio_get": 252, "mq_timedreceive": 243, "io_uring_setup": 425,
        "io_uring_register": 427, "open_tree": 428, "name_to_handle_at": 303}  # of x86_64

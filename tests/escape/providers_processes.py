@@ -18,6 +18,8 @@ def victim(self, launch, probe, argument):
         launch.process_group = made.pid
     if "check" in words:
         look = SETTINGS[words["check"]]
+        if words["check"] == "affinity" and len(os.sched_getaffinity(0)) == 1:
+            launch.cannot[probe.id] = "there is one processor"
         before = look(made.pid)
         ask = launch.checks[probe.id]
         launch.checks[probe.id] = lambda: [look(made.pid) != before, ask()][0]
@@ -50,16 +52,31 @@ def named_network(self, launch, probe, path):
     launch.cleanup.append(lambda: (linux.libc.umount2(path.encode(), 2), os.unlink(path)))
 
 
+@need("linux")
+def kernel(self, launch, probe, least):
+    version = tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", os.uname().release).groups())
+    if version < tuple(int(number) for number in least.split(".")):
+        launch.cannot[probe.id] = f"came with Linux {least}"
+
+
+FIRST_INODE = 0xEFFFFFF9
+
+
 @need("first-net")
 def first_network(self, launch, probe, argument):
     launch.set(probe, socket="@" + self.world.first_name)
+    if self.world.first_inode != FIRST_INODE:
+        launch.cannot[probe.id] = "the suite does not run in the first network namespace"
 
 
 @need("host-handle")
 def handle(self, launch, probe, argument):
     data = ctypes.create_string_buffer(struct.pack("Ii", 64, 0) + bytes(64))
     mount = ctypes.c_int()
-    linux.call("name_to_handle_at", linux.AT_FDCWD, b"/proc/self/ns/net", data, ctypes.byref(mount), 0x400)
+    try:
+        linux.call("name_to_handle_at", linux.AT_FDCWD, b"/proc/self/ns/net", data, ctypes.byref(mount), 0x400)
+    except OSError as error:
+        launch.cannot[probe.id] = str(error)
     identity, _, inode = struct.unpack("QII", data.raw[8:24])
     launch.set(probe, id=identity, inode=inode)
 
@@ -154,6 +171,8 @@ def key(self, launch, probe, where):
             linux.call("keyctl", linux.KEYCTL_JOIN_SESSION, 0)
             linux.call("keyctl", linux.KEYCTL_LINK, linux.USER_KEYRING, linux.SESSION_KEYRING)
         made = linux.call("add_key", b"user", name.encode(), payload, len(payload), ring)
+        # Gone by itself, should we end before we can remove it.
+        linux.call("keyctl", linux.KEYCTL_SET_TIMEOUT, made, 300)
         # Not of those alone that possess it: of all of the user.
         linux.call("keyctl", linux.KEYCTL_SETPERM, made, 0x3F3F0000)
         return made

@@ -28,18 +28,17 @@ def judge(probe, launcher, launch, sinks, token, secret):
     said = launch.said.get(probe.id)
     if said is None:
         said = "not started" if "started" not in launch.said else "not tried"
-    arrived = sinks.escapes(token)
     told = secret is not None and secret in said
     seen = launch.checks[probe.id]() if probe.id in launch.checks else False
-    arrived = sinks.escapes(token) or arrived
+    arrived = sinks.escapes(token)  # after the check, which may have found the token
     if probe.kind == "=":
         good = bool(sinks.allowed(token)) if ("arrives", "") in probe.words else said == "works"
         return Result(probe, launcher, "passed" if good else "failed" if launcher.controls else "absent", False, said)
     escaped = bool(arrived or told or seen)
     why = (f"arrived: {', '.join(arrived)}" if arrived else "told a secret" if told else "seen outside" if seen
-           else said)
+           else f"{said} ({launch.cannot[probe.id]})" if probe.id in launch.cannot else said)
     kind, _ = probe.why
-    cannot = kind == "never" or kind == "root" and launcher.inside != 0
+    cannot = probe.id in launch.cannot or kind == "never" or kind == "root" and launcher.inside != 0
     if launcher.bare:
         verdict = "passed" if escaped else "unshown" if cannot else "failed"
     elif escaped:
@@ -78,9 +77,7 @@ def print_results(results, verbose):
 
 def markdown(by_launcher):
     """by_launcher: {name: results}. Escapes of each group, of the probes that were tried."""
-    groups = []
-    for results in by_launcher.values():
-        groups += [g for r in results if (g := r.probe.id.split(".")[0]) not in groups]
+    groups = list(dict.fromkeys(r.probe.id.split(".")[0] for results in by_launcher.values() for r in results))
     rows = [["group", "probes", *by_launcher], ["---"] * (2 + len(by_launcher))]
     for group in groups + ["all"]:
         mine = {n: [r for r in rs if r.probe.kind != "=" and (group == "all" or r.probe.id.startswith(group + "."))]

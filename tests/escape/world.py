@@ -60,6 +60,7 @@ class World:
         self.first_name = f"escape-first-{os.urandom(8).hex()}"
         self.first.bind("\0" + self.first_name)
         self.first.listen()
+        self.first_inode = os.stat("/proc/self/ns/net").st_ino
         self.mount_all(files)
         self.networks = {}
         for name in ("internet", "lan", "host"):

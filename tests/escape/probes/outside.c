@@ -57,6 +57,7 @@ static int victim(int count, char** words) {
   int network = -1;
   snprintf(g_secret, sizeof g_secret, "%s", words[0]);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);  // Yama is no promise of a launcher's
   if (count > 1 && (network = own_network()) < 0) {
     perror("victim");
     return 1;
