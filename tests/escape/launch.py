@@ -45,6 +45,7 @@ class Launch:
         self.config = []
         self.descriptors = []     # passed on by number
         self.streams = {}         # 0, 1, 2: instead of ours
+        self.kept = []            # of the descriptors, those that the launcher is told to pass on
         self.held = []            # of the launcher's parent: not passed on
         self.environment = {}
         self.directory = world.HOMES[launcher.inside]
@@ -72,7 +73,10 @@ class Launch:
         binaries = f"{world.BASE}/bin"
         command = ["prlimit", "--nofile=256:256"] if self.limit_files else []
         command += [f"{binaries}/escape-outside", "caller", ",".join(map(str, self.held)) or "-"]
-        return command + self.launcher.prefix + [f"{binaries}/escape-{self.group}", "--run",
+        prefix_words = list(self.launcher.prefix)
+        for number in self.kept if self.launcher.keep else ():
+            prefix_words[-1:-1] = [self.launcher.keep, str(number)]  # before its "--"
+        return command + prefix_words + [f"{binaries}/escape-{self.group}", "--run",
                                                  f"{world.BASE}/config.txt", prefix, *[p.id for p in self.probes]]
 
     def run(self, prefix):

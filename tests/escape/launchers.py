@@ -18,6 +18,7 @@ class Launcher:
     inside: int  # of the program
     controls: bool = False  # whether the controls have to work
     bare: bool = False
+    keep: str = ""  # its option that passes a descriptor on
 
     def missing(self):
         """What is not installed."""
@@ -32,9 +33,10 @@ def make_launcher(name, user):
         case "netjail":
             inside = uid[user or "root"]
             return Launcher(name, [NETJAIL, "run", "--user", str(inside) if inside else "root", *ALLOW, "--"], 0, inside,
-                            controls=True)
+                            controls=True, keep="--keep-fd")
         case "netjail-rootless":
-            return Launcher(name, [NETJAIL, "run", *ALLOW, "--"], world.USER, world.USER, controls=True)
+            return Launcher(name, [NETJAIL, "run", *ALLOW, "--"], world.USER, world.USER, controls=True,
+                            keep="--keep-fd")
         case "bare":
             return Launcher(name, [], plain, plain, controls=True, bare=True)
         case "bwrap":

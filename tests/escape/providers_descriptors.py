@@ -32,6 +32,8 @@ def descriptor(self, launch, probe, argument):
     else:
         number = fd
         launch.descriptors.append(fd)
+        if place == "kept":
+            launch.kept.append(fd)
     launch.set(probe, fd=number)
 
 
@@ -206,6 +208,15 @@ def memfd(self, launch, probe):
 @kind
 def pipe(self, launch, probe):
     return self.pipe(launch, "pipe")
+
+
+@kind
+def harmless(self, launch, probe):
+    """A pipe with something in it: what every launcher has to pass on."""
+    read, write = os.pipe()
+    os.write(write, b"x")
+    launch.cleanup.append(lambda: os.close(write))
+    return keep_number(launch, read)
 
 
 @kind

@@ -1,7 +1,9 @@
 """Words of `needs`: unix sockets, and files."""
 import array
 import os
+import pty
 import socket
+import tty
 
 import linux
 from providers import TYPES, need
@@ -56,6 +58,79 @@ def by_another_name(self, launch, probe, argument):
             launch.cleanup.append(lambda: linux.libc.umount2(path.encode(), 2))
             return
     launch.cleanup.append(lambda: os.path.lexists(path) and os.unlink(path))
+
+
+@need("late-mount")
+def mounted_later(self, launch, probe, folder):
+    """A file system that is mounted outside while the program runs, with a daemon's socket in it."""
+    os.makedirs(folder, exist_ok=True)
+
+    def now():
+        linux.mount("late", folder, "tmpfs")
+        self.bind(launch, "stream", f"{folder}/service")
+        launch.cleanup.append(lambda: linux.libc.umount2(folder.encode(), 2))
+    launch.late.append(now)
+
+
+@need("aliased-stream")
+def folder_at_two_places(self, launch, probe, argument):
+    """The socket is bound at one of them, the probe uses the other."""
+    path = self.path(launch, argument)
+    there, name = os.path.split(path)
+    real = self.path(launch, f"~/real-{probe.id}")
+    self.bind(launch, "stream", f"{real}/{name}")
+    os.makedirs(there, exist_ok=True)
+    linux.mount(real, there, None, linux.MS_BIND)
+    launch.cleanup.append(lambda: linux.libc.umount2(there.encode(), 2))
+
+
+@need("masked-stream")
+def masked(self, launch, probe, argument):
+    """A socket in a folder that a mount hides."""
+    path = self.path(launch, argument)
+    folder = os.path.dirname(path)
+    self.bind(launch, "stream", path)
+    linux.mount("mask", folder, "tmpfs")
+    launch.cleanup.append(lambda: linux.libc.umount2(folder.encode(), 2))
+
+
+@need("unchanged")
+def unchanged(self, launch, probe, path):
+    """A file outside (a sysctl, a mount table) whose change is an escape."""
+    def look():
+        with open(path, "rb") as file:
+            return file.read()
+    before = look()
+    launch.checks[probe.id] = lambda: look() != before
+
+
+@need("terminal")
+def terminal(self, launch, probe, argument):
+    """stdin is the terminal that the caller of the launcher (a shell) reads, and its controlling one. What is left
+    to read there in the end, or was written to it, is looked through for the token."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    launch.streams[0] = slave
+
+    def typed():
+        os.set_blocking(slave, False)
+        try:
+            return os.read(slave, 4096)
+        except BlockingIOError:
+            return b""
+    self.later(launch, probe, typed)
+    self.sinks.reader(os.fdopen(os.dup(master), "rb", 0), "output of the terminal")
+    launch.cleanup.append(lambda: (os.close(master), os.close(slave)))
+
+
+@need("fifo")
+def fifo(self, launch, probe, argument):
+    path = self.path(launch, argument)
+    self.make_folder(launch, os.path.dirname(path))
+    os.mkfifo(path, 0o666)
+    reader = os.fdopen(os.open(path, os.O_RDWR | os.O_NONBLOCK), "rb", 0)
+    self.sinks.reader(reader, f"fifo {path}")
+    launch.cleanup.append(lambda: (self.sinks.forget(reader), os.unlink(path)))
 
 
 @need("env-stream")

@@ -67,7 +67,7 @@ class Sinks:
                 seen.append((sink, allowed))
 
     def escapes(self, token):
-        return [sink for sink, allowed in self.arrivals.get(token, []) if not allowed]
+        return sorted(sink for sink, allowed in self.arrivals.get(token, []) if not allowed)
 
     def allowed(self, token):
         return [sink for sink, allowed in self.arrivals.get(token, []) if allowed]

@@ -73,6 +73,8 @@ class World:
         # From here on we are in `host`.
         linux.mount("sysfs", "/sys", "sysfs")
         linux.mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
+        # As systemd leaves it: what is mounted here later shows in namespaces that do not see to it.
+        linux.mount(None, "/", None, linux.MS_REC | linux.MS_SHARED)
         self.add_links()
         self.serve()
 

@@ -67,6 +67,12 @@ static void write_tap(const struct probe* p) {
   must(write(fd_of(p), packet, size));
 }
 
+static void read_it(const struct probe* p) {
+  char got = 0;
+  if (!readable(fd_of(p), 1000) || read(fd_of(p), &got, 1) != 1 || got != 'x') failed("read it");
+  works();
+}
+
 static void ask_netlink(const struct probe* p) {
   struct {
     struct nlmsghdr head;
@@ -242,6 +248,17 @@ const struct probe probes[] = {
     P("parent-getfd", 'B', "parent", take_from_parents,
       "connection of the launcher's parent, by pidfd_getfd"),
     P("parent-fd", 'B', "parent", open_of_parents, "pipe of the launcher's parent, by /proc/PID/fd"),
+    // What the launcher is told to pass on, where it can be told.
+    P("kept-tcp", 'A', "fd:tcp-forbidden as=kept", write_it, "connection that the launcher is told to keep"),
+    P("kept-udp", 'A', "fd:udp as=kept", send_udp, "udp socket, kept"),
+    P("kept-dgram", 'A', "fd:unix-dgram-path as=kept", reaim_dgram, "unix datagram socket, kept"),
+    P("kept-stream", 'A', "fd:unix-handed as=kept", take_handed,
+      "unix stream, kept: a connection is handed over"),
+    P("kept-folder", 'B', "fd:folder as=kept", through_folder, "folder that a jail hides, kept"),
+    P("kept-o-path", 'B', "fd:o-path as=kept", through_o_path, "O_PATH descriptor of a socket, kept"),
+    P("kept-pidfd", 'B', "fd:pidfd as=kept", take_by_pidfd, "pidfd, kept"),
+    P("kept-io-uring", 'A', "fd:io-uring as=kept", submit, "io_uring, kept"),
+    P("kept-tap", 'A', "fd:tun as=kept", write_tap, "the host's end of a tap, kept"),
     // Standard streams.
     P("stdin-tcp", 'A', "fd:tcp-allowed as=stdin", reaim_tcp, "stdin: connection, re-aimed"),
     P("stdout-tcp", 'A', "fd:tcp-allowed as=stdout", reaim_tcp, "stdout: connection, re-aimed"),
@@ -268,4 +285,7 @@ const struct probe probes[] = {
          SETNS),
     P("stdin-io-uring", 'A', "fd:io-uring as=stdin", submit,
       "stdin: io_uring that has a connection registered"),
+    // Refusing everything is no art.
+    P("kept-pipe", '=', "fd:harmless as=kept", read_it, "pipe, kept"),
+    P("stdin-pipe", '=', "fd:harmless as=stdin", read_it, "stdin: pipe"),
     {0}};

@@ -29,6 +29,10 @@ static char g_secret[64];           // for others to read
 static int caller(char* descriptors, char** command) {
   for (char* word = strtok(descriptors, ","); word != NULL; word = strtok(NULL, ","))
     if (strcmp(word, "-") != 0) fcntl(atoi(word), F_SETFD, FD_CLOEXEC);
+  if (isatty(0)) {  // a shell's terminal
+    setsid();
+    ioctl(0, TIOCSCTTY, 0);
+  }
   const pid_t child = fork();
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -1,6 +1,7 @@
 // Unix sockets that are bound outside the jail: a network namespace does not confine those with a path, and a
 // descriptor that comes through one of them can be anything. Rows of THREATS.md section 2.
 #include <libgen.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "probe.h"
@@ -141,6 +142,32 @@ static void take_from_server(const struct probe* p) {
   send_token(given);
 }
 
+// A cover lies on the file in its folder: it has to move with it.
+static void move_folder(const struct probe* p) {
+  const char* path = argument(p);
+  char moved[256];
+  snprintf(moved, sizeof moved, "%s-%s", dirname(strdup(path)), token());
+  must(rename(dirname(strdup(path)), moved));
+  snprintf(moved + strlen(moved), sizeof moved - strlen(moved), "/%s", basename(strdup(path)));
+  unix_token(SOCK_STREAM, moved);
+}
+
+static void unmount(const struct probe* p) {
+  const char* path = argument(p);
+  must(umount2(dirname(strdup(path)), MNT_DETACH));
+  unix_token(SOCK_STREAM, path);
+}
+
+static void after_mount(const struct probe* p) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/service", argument(p));
+  unix_token(SOCK_STREAM, path);
+}
+
+static void write_fifo(const struct probe* p) {
+  send_token((int)must(open(argument(p), O_WRONLY | O_NONBLOCK)));
+}
+
 // What programs do among themselves has to work.
 static void exchange(int a, int b) {
   char got[64] = "";
@@ -224,6 +251,16 @@ const struct probe probes[] = {
       "hard link to a socket, under a name that nobody bound"),
     P("renamed", "renamed-stream:~/renamed", connect_there, "socket that was renamed after bind"),
     P("bind-mount", "mounted-stream:/opt/app/mounted", connect_there, "socket mounted on a file elsewhere"),
+    P("alias", "aliased-stream:/mnt/alias/service", connect_there,
+      "socket in a folder that is mounted at two places"),
+    P("moved-folder", "stream:~/moved/service", move_folder, "socket whose folder the program renames"),
+    {.id = "unix.unmount",
+     .kind = 'A',
+     .promise = "P6",
+     .needs = "masked-stream:/opt/masked/service",
+     .text = "unmounts what hides a folder with a socket",
+     .attempt = unmount,
+     .note = "root: to unmount asks for CAP_SYS_ADMIN"},
     P("relative", "stream:/srv/app/relative", relative, "relative path after chdir"),
     P("folder", "stream:/srv/app/folder", by_folder, "/proc/self/fd/N/name of a folder"),
     P("o-path", "stream:/srv/app/o-path", by_o_path, "/proc/self/fd/N of an O_PATH descriptor"),
@@ -250,6 +287,8 @@ const struct probe probes[] = {
       "daemon that binds again while the jail runs"),
     P("restart-srv", "restart-stream:/srv/app/restart", connect_there, "the same in /srv"),
     P("restart-run", "restart-stream:/run/escape/restart", connect_there, "the same in /run"),
+    P("late-mount", "late-mount:/mnt/late", after_mount,
+      "file system mounted after the launch, a socket in it"),
     // Abstract names.
     P("abstract-stream", "stream:@escape-stream", connect_there, "abstract stream"),
     P("abstract-seqpacket", "seqpacket:@escape-seqpacket", connect_there, "abstract seqpacket"),
@@ -279,6 +318,19 @@ const struct probe probes[] = {
      .text = "listener bound inside in the home folder, a process outside hands a connection over",
      .attempt = listen_for_accomplice,
      .note = "choice: needs an accomplice outside that connects into a folder which both can write"},
+    {.id = "unix.fifo-run",
+     .kind = 'C',
+     .promise = "P13",
+     .needs = "fifo:/run/escape/fifo",
+     .text = "FIFO in /run that somebody outside reads",
+     .attempt = write_fifo},
+    {.id = "unix.fifo-home",
+     .kind = 'C',
+     .promise = "P13",
+     .needs = "fifo:~/fifo",
+     .text = "FIFO in the home folder that somebody outside reads",
+     .attempt = write_fifo,
+     .note = "choice: files that both can write are shared; needs an accomplice"},
     // Well-known daemons by name.
     DAEMON("dbus-system", "stream:/run/dbus/system_bus_socket", "D-Bus system bus"),
     DAEMON("dbus-session", "stream:/run/user/%u/bus", "D-Bus session bus"),
