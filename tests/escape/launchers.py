@@ -19,6 +19,7 @@ class Launcher:
     controls: bool = False  # whether the controls have to work
     bare: bool = False
     keep: str = ""  # its option that passes a descriptor on
+    refusal: int = None  # exit status with which it refuses to start the program, where that is known
 
     def missing(self):
         """What is not installed."""
@@ -33,10 +34,10 @@ def make_launcher(name, user):
         case "netjail":
             inside = uid[user or "root"]
             return Launcher(name, [NETJAIL, "run", "--user", str(inside) if inside else "root", *ALLOW, "--"], 0, inside,
-                            controls=True, keep="--keep-fd")
+                            controls=True, keep="--keep-fd", refusal=125)
         case "netjail-rootless":
             return Launcher(name, [NETJAIL, "run", *ALLOW, "--"], world.USER, world.USER, controls=True,
-                            keep="--keep-fd")
+                            keep="--keep-fd", refusal=125)
         case "bare":
             return Launcher(name, [], plain, plain, controls=True, bare=True)
         case "bwrap":

@@ -47,7 +47,7 @@ def judge(probe, launcher, launch, sinks, token, secret):
         # A program that was to be run and was not, is contained only where the launcher says so by design: it
         # refuses the descriptors of this launch. Where it dies in any other way nothing was proved.
         refused = "started" not in launch.said
-        own = any(word in ("as", "cwd") for word, _ in probe.words)
+        own = any(word in ("as", "cwd") for word, _ in probe.words) and launcher.refusal in (None, launch.status)
         verdict = "unshown" if cannot else "failed" if refused and not own or said == "not tried" else "passed"
         if refused and own:
             why = "refused to start: " + (launch.noise[0] if launch.noise else "without a word")
@@ -91,6 +91,8 @@ def markdown(by_launcher):
         size = max(len(rs) for rs in mine.values())
         if size:
             rows.append([f"{kind}: {text}", str(size), *[str(sum(r.escaped for r in rs)) for rs in mine.values()]])
+    mine = {n: [r for r in rs if r.verdict == "unshown"] for n, rs in by_launcher.items()}
+    rows.append(["contained, but without a launcher too", "", *[str(len(rs)) for rs in mine.values()]])
     controls = {n: [r for r in rs if r.probe.kind == "="] for n, rs in by_launcher.items()}
     size = max(len(rs) for rs in controls.values())
     if size:
