@@ -91,7 +91,7 @@ class Launch:
             self.command(prefix), env=self.environment_of(), cwd=self.directory, process_group=self.process_group,
             user=caller, group=caller, extra_groups=[],
             pass_fds=self.descriptors + self.held, stdin=self.streams.get(0, pipe), stdout=self.streams.get(1, pipe),
-            stderr=self.streams.get(2, pipe))
+            stderr=self.streams.get(2, pipe), bufsize=0)
         if back:
             enter_cgroup(back)
         self.follow(program)
@@ -106,16 +106,17 @@ class Launch:
         for stream in texts:
             os.set_blocking(stream.fileno(), False)
             watched.register(stream, selectors.EVENT_READ)
-        watched.register(os.pidfd_open(program.pid), selectors.EVENT_READ)
+        ending = os.pidfd_open(program.pid)
+        watched.register(ending, selectors.EVENT_READ)
         while self.status is None:
             self.accomplices = [call for call in self.accomplices if not call()]
             ready = [key.fileobj for key, _ in watched.select(0.005 if self.accomplices else end - time.monotonic())]
-            ended = any(isinstance(file, int) for file in ready)
+            ended = ending in ready
             for stream in texts if ended else ready:
-                if isinstance(stream, int):
-                    continue
-                data = stream.read(65536) or b""
-                if not data and not ended:
+                data = b""
+                while more := stream.read(65536):
+                    data += more
+                if more == b"" and not ended:
                     watched.unregister(stream)
                 lines = (texts[stream] + data).split(b"\n")
                 texts[stream] = lines.pop()
@@ -127,6 +128,8 @@ class Launch:
                 self.noise.append(f"not finished within {DEADLINE} s")
                 program.kill()
                 self.status = program.wait()
+        watched.close()
+        os.close(ending)
         self.noise += [text.decode(errors="replace") for text in texts.values() if text]
 
     def heard(self, line, program):
@@ -135,8 +138,10 @@ class Launch:
             for work in self.late:
                 work()
             if program.stdin is not None:
-                program.stdin.write(b"g")
-                program.stdin.flush()
+                try:
+                    program.stdin.write(b"g")
+                except BrokenPipeError:
+                    self.noise.append("the launcher closed stdin")
             self.said["started"] = "yes"
         elif line == "finished":
             self.said["finished"] = "yes"
