@@ -106,8 +106,8 @@ def unchanged(self, launch, probe, path):
 
 @need("terminal")
 def terminal(self, launch, probe, argument):
-    """stdin is the terminal that the caller of the launcher (a shell) reads, and its controlling one. What is left
-    to read there in the end, or was written to it, is looked through for the token."""
+    """stdin is the terminal that the caller of the launcher (a shell) reads, and its controlling one. What is there
+    to read in the end, as if it had been typed, is looked through for the token."""
     master, slave = pty.openpty()
     tty.setraw(slave)
     launch.streams[0] = slave
@@ -119,7 +119,6 @@ def terminal(self, launch, probe, argument):
         except BlockingIOError:
             return b""
     self.later(launch, probe, typed)
-    self.sinks.reader(os.fdopen(os.dup(master), "rb", 0), "output of the terminal")
     launch.cleanup.append(lambda: (os.close(master), os.close(slave)))
 
 
