@@ -294,6 +294,58 @@ TEST_CASE(
   CHECK(nft::evaluate(ruleset, packet, {nft::Hook::forward}).fate == nft::Fate::dropped);
 }
 
+TEST_CASE("what is allowed is refused, and told, when there is too much of it; what is admitted passes") {
+  Random random(20261124);
+  std::size_t limited = 0;
+  for (int i = 0; i < 300; ++i) {
+    const Policy policy = random_policy(random);
+    const nft::Ruleset ruleset = make_filter(policy);
+    for (int j = 0; j < 20; ++j) {
+      const Flow flow = random_flow(random);
+      CAPTURE(to_string(flow));
+      const Verdict verdict = decide(policy, flow);
+      const bool allowed = verdict.action == Action::allow;
+      nft::Packet packet{.iif = std::string(kJailInterface),
+                         .oif = std::string(kUplinkInterface),
+                         .flow = flow,
+                         .too_many = true};
+      const std::vector<nft::Hook> hooks{nft::Hook::prerouting, nft::Hook::forward};
+      const nft::Evaluation evaluation = nft::evaluate(ruleset, packet, hooks);
+      REQUIRE(evaluation.fate == nft::Fate::rejected);
+      REQUIRE(evaluation.ct_mark == 0);
+      REQUIRE(counted(evaluation, counter_name(verdict.rule)));
+      REQUIRE(evaluation.logs == std::vector<std::string>{allowed ? std::string(kLimitRule) : verdict.rule});
+      REQUIRE(counted(evaluation, counter_name(kLimitRule)) == allowed);
+      packet.ct_mark = kGenerationMark;
+      if (!policy.host.contains(flow.destination) && !unroutable_addresses().contains(flow.destination))
+        REQUIRE(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
+      limited += allowed;
+    }
+  }
+  CHECK(limited > 300);
+}
+
+TEST_CASE("a source route is dropped, of an admitted flow too") {
+  for (const auto uplink : {UplinkPlan::Kind::host, UplinkPlan::Kind::pasta})
+    for (const char* address : {"198.51.100.7", "2001:db8::7"}) {
+      Profile profile;
+      profile.rules = {{.to = {{Destination::Kind::any}}}};
+      const nft::Ruleset ruleset = make_filter(make_policy(profile), uplink);
+      nft::Packet packet{.iif = std::string(kJailInterface),
+                         .oif = std::string(kUplinkInterface),
+                         .flow = {*parse_ip(address), kUdp, 7, 0}};
+      const std::vector<nft::Hook> hooks{nft::Hook::prerouting, nft::Hook::forward};
+      for (const std::uint32_t mark : {0U, kGenerationMark}) {
+        packet.ct_mark = mark;
+        packet.extended = packet.routed = false;
+        CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
+        packet.extended = packet.routed = true;
+        CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::dropped);
+        CHECK(nft::evaluate(ruleset, packet, hooks).counters == std::vector<std::string>{"extended"});
+      }
+    }
+}
+
 TEST_CASE("the proof's packets are judged as it says") {
   Random random(7);
   for (int i = 0; i < 500; ++i) {

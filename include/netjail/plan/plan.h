@@ -31,6 +31,11 @@ inline constexpr std::string_view kHostInterfacePrefix =
 // Conntrack mark of a flow that this generation of the policy admitted ("nj", generation 1).
 inline constexpr std::uint32_t kGenerationMark = 0x6e6a0001;
 inline constexpr std::uint16_t kLogGroup = 1;
+// The flows of a jail are counted in slots (nft::FlowsOver), by a hash that the kernel keeps to itself: a
+// slot is full now and then from two thirds of kMostFlows on, and a new flow costs what a slot has, not the
+// whole.
+inline constexpr std::uint32_t kFlowSlots = 256;
+inline constexpr std::uint32_t kFlowsPerSlot = kMostFlows / kFlowSlots;
 // Most addresses of one family that a group of names can have open at a time (nft::Set::learns).
 inline constexpr std::uint32_t kMostLearned = 65536;
 // An address of a name stays open this much longer than its TTL says: programs keep addresses, look up once
