@@ -74,6 +74,7 @@ struct HostFacts {
   std::string nsswitch;                    // text of /etc/nsswitch.conf; empty: none
   bool nscd_socket = false;                // /run/nscd exists
   bool fuse_device = false;                // /dev/fuse exists
+  bool core_socket = false;                // a crash would hand the program's memory to a socket's owner
   bool cgroup_mount = false;               // /sys/fs/cgroup is mounted
   std::vector<KernelMount> kernel_mounts;  // root inside could write there
   bool operator==(const HostFacts&) const = default;
