@@ -146,7 +146,7 @@ Result<Outcome> Jail::supervise(SuperviseOptions options) {
     if (now == counters.end()) return 0;
     return now->second.packets - (before == state.baseline.end() ? 0 : before->second.packets);
   };
-  for (const std::string_view id : {kDefaultRule, kLocalRule, kHostRule, kUnroutableRule})
+  for (const std::string_view id : {kDefaultRule, kLocalRule, kHostRule, kUnroutableRule, kLimitRule})
     if (const std::uint64_t count = count_of(id); count > 0) outcome.refused_by_rule[std::string(id)] = count;
   for (const Rule& rule : state.plan.policy.rules)
     if (const std::uint64_t count = count_of(rule.id); count > 0)

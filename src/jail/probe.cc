@@ -88,6 +88,13 @@ void find_kernel_mounts(const std::vector<MountEntry>& mounts, HostFacts& facts)
   }
 }
 
+// kernel.core_pattern with '@' (Linux 6.16): measured on 6.18, that server gets the core whatever RLIMIT_CORE
+// is. What cannot be read may be anything.
+bool has_core_socket() {
+  const auto pattern = read_file("/proc/sys/kernel/core_pattern", 256);
+  return pattern ? pattern->starts_with('@') : pattern.error().code != ENOENT;
+}
+
 HostUplink describe_uplink(const LinkInfo& link, Family family) {
   HostUplink uplink;
   uplink.family = family;
@@ -173,6 +180,7 @@ Result<HostFacts> probe_host(const HostQuestions& questions) {
     if (const auto text = read_file("/etc/hosts", kMostOctets)) facts.hosts = parse_hosts(*text);
   if (const auto text = read_file("/etc/nsswitch.conf", kMostOctets)) facts.nsswitch = *text;
   facts.nscd_socket = exists("/run/nscd/socket");
+  facts.core_socket = has_core_socket();
   struct stat cgroup {};
   struct stat sys {};
   facts.cgroup_mount =

@@ -43,6 +43,7 @@ std::uint32_t key_size(nft::KeyType key) {
     case nft::KeyType::ipv4_addr: return 4;
     case nft::KeyType::ipv6_addr: return 16;
     case nft::KeyType::inet_service: return 2;
+    case nft::KeyType::mark: return 4;
   }
   return 0;
 }

@@ -176,7 +176,29 @@ void build(nftnl_rule* rule, const nft::NextHeader& match) {
 void build(nftnl_rule* rule, const nft::HeaderLength& match) {
   payload(rule, NFT_PAYLOAD_NETWORK_HEADER, 0, sizeof match.words);
   mask_bits(rule, std::uint8_t{0x0f});
-  equals(rule, match.words);
+  compare(rule, match.negated ? NFT_CMP_NEQ : NFT_CMP_EQ, &match.words, sizeof match.words);
+}
+void build(nftnl_rule* rule, const nft::RoutingHeader&) {
+  nftnl_expr* header = add(rule, "exthdr");
+  nftnl_expr_set_u32(header, NFTNL_EXPR_EXTHDR_DREG, NFT_REG_1);
+  nftnl_expr_set_u8(header, NFTNL_EXPR_EXTHDR_TYPE, IPPROTO_ROUTING);
+  nftnl_expr_set_u32(header, NFTNL_EXPR_EXTHDR_OFFSET, 0);
+  nftnl_expr_set_u32(header, NFTNL_EXPR_EXTHDR_LEN, 1);
+  nftnl_expr_set_u32(header, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_IPV6);
+  nftnl_expr_set_u32(header, NFTNL_EXPR_EXTHDR_FLAGS, NFT_EXTHDR_F_PRESENT);
+  equals(rule, std::uint8_t{1});
+}
+void build(nftnl_rule* rule, const nft::FlowsOver& match) {
+  ct(rule, NFT_CT_ID);
+  mask_bits(rule, htonl(match.mask));
+  nftnl_expr* count = nftnl_expr_alloc("connlimit");
+  nftnl_expr_set_u32(count, NFTNL_EXPR_CONNLIMIT_COUNT, match.most);
+  nftnl_expr_set_u32(count, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+  nftnl_expr* set = add(rule, "dynset");
+  nftnl_expr_set_str(set, NFTNL_EXPR_DYNSET_SET_NAME, match.set.c_str());
+  nftnl_expr_set_u32(set, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_ADD);
+  nftnl_expr_set_u32(set, NFTNL_EXPR_DYNSET_SREG_KEY, NFT_REG_1);
+  nftnl_expr_set(set, NFTNL_EXPR_DYNSET_EXPR, count, 0);  // which owns it now
 }
 void build(nftnl_rule* rule, const nft::Counter& statement) {
   nftnl_expr* reference = add(rule, "objref");
@@ -189,7 +211,7 @@ void build(nftnl_rule* rule, const nft::Limit& statement) {
   nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 1);  // seconds
   nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, statement.burst == 0 ? kDefaultBurst : statement.burst);
   nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, 0);
+  nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, statement.over ? NFT_LIMIT_F_INV : 0);
 }
 void build(nftnl_rule* rule, const nft::Log& statement) {
   nftnl_expr* log = add(rule, "log");

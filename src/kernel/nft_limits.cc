@@ -29,6 +29,11 @@ struct Complaint {
   std::string operator()(const nft::OifName& match) const { return interface(match.name); }
   std::string operator()(const nft::DaddrIn& match) const { return name(match.set); }
   std::string operator()(const nft::DportIn& match) const { return name(match.set); }
+  std::string operator()(const nft::FlowsOver& match) const {
+    // Every slot has its place in the set: a flow that is in none would pass uncounted.
+    if ((match.mask & (match.mask + 1)) != 0) return "its slots are no power of two";
+    return name(match.set);
+  }
   std::string operator()(const nft::Counter& statement) const { return name(statement.name); }
   std::string operator()(const nft::Jump& statement) const { return name(statement.chain); }
   std::string operator()(const nft::Goto& statement) const { return name(statement.chain); }
@@ -64,8 +69,12 @@ Status check_limits(const nft::Ruleset& ruleset) {
   for (const nft::CounterObject& counter : ruleset.counters) NJ_TRY(check_name("counter", counter.name));
   for (const nft::Set& set : ruleset.sets) {
     NJ_TRY(check_name("set", set.name));
-    if (set.learns != 0 && set.key == nft::KeyType::inet_service)
-      return fail(fmt::format("set {} of table {}: ports are not learned", set.name, ruleset.table));
+    const bool addresses = set.key == nft::KeyType::ipv4_addr || set.key == nft::KeyType::ipv6_addr;
+    if (set.learns != 0 && !addresses)
+      return fail(fmt::format("set {} of table {}: only addresses are learned", set.name, ruleset.table));
+    if ((set.counts != 0) != (set.key == nft::KeyType::mark) || (set.counts != 0 && set.learns != 0))
+      return fail(fmt::format("set {} of table {}: counts have marks as keys, and nothing else has", set.name,
+                              ruleset.table));
   }
   for (const nft::Chain& chain : ruleset.chains) {
     NJ_TRY(check_name("chain", chain.name));

@@ -42,7 +42,7 @@ std::string EncodedRuleset::hint_for(int code, Kind kind) {
     case EEXIST: return kind == Kind::table ? "a table of this name exists: nft list tables" : "";
     case ENOENT:
       return kind == Kind::rule ? "the kernel module of one of its expressions may be missing: nft_fib_inet, "
-                                  "nft_reject_inet, nft_masq, nft_log, nft_limit, nft_ct"
+                                  "nft_reject_inet, nft_masq, nft_log, nft_limit, nft_ct, nft_connlimit"
                                 : "";
     default: return {};
   }

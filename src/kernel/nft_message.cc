@@ -50,7 +50,8 @@ void add_message(MessageBuffer& out, int message, std::uint16_t flags, const Bui
 }
 
 // nft(8) lists a set's keys in the byte order that this says.
-constexpr std::uint32_t kBigEndianKeys = 2;  // BYTEORDER_BIG_ENDIAN
+constexpr std::uint32_t kHostEndianKeys = 1;  // BYTEORDER_HOST_ENDIAN
+constexpr std::uint32_t kBigEndianKeys = 2;   // BYTEORDER_BIG_ENDIAN
 
 Owned<nftnl_udata_buf, nftnl_udata_buf_free> user_data() {
   return Owned<nftnl_udata_buf, nftnl_udata_buf_free>(nftnl_udata_buf_alloc(256));
@@ -67,12 +68,16 @@ std::uint32_t data_type(nft::KeyType key) {  // enum datatypes of nft(8)
     case nft::KeyType::ipv4_addr: return 7;
     case nft::KeyType::ipv6_addr: return 8;
     case nft::KeyType::inet_service: return 13;
+    case nft::KeyType::mark: return 19;
   }
   return 0;
 }
 
-// Not NFT_SET_EVAL ("dynamic"): no rule adds an element.
-std::uint32_t set_flags(const nft::Set& set) { return set.learns != 0 ? NFT_SET_TIMEOUT : NFT_SET_INTERVAL; }
+// A set that learns is not NFT_SET_EVAL ("dynamic"): no rule adds an element.
+std::uint32_t set_flags(const nft::Set& set) {
+  if (set.counts != 0) return NFT_SET_EVAL;
+  return set.learns != 0 ? NFT_SET_TIMEOUT : NFT_SET_INTERVAL;
+}
 
 void begin_nft(MessageBuffer& out, int message, std::uint16_t flags) {
   const nfgenmsg header{.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0, .res_id = 0};
@@ -119,12 +124,14 @@ void put_set(MessageBuffer& out, const std::string& table, const nft::Set& set, 
   nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table.c_str());
   nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set.name.c_str());
   nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, set_flags(set));
-  if (set.learns != 0) nftnl_set_set_u32(object.get(), NFTNL_SET_DESC_SIZE, set.learns);
+  if (const std::uint32_t size = set.learns + set.counts; size != 0)
+    nftnl_set_set_u32(object.get(), NFTNL_SET_DESC_SIZE, size);
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, data_type(set.key));
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, key_size(set.key));
   nftnl_set_set_u32(object.get(), NFTNL_SET_ID, id);
   const auto data = user_data();
-  nftnl_udata_put_u32(data.get(), NFTNL_UDATA_SET_KEYBYTEORDER, kBigEndianKeys);
+  nftnl_udata_put_u32(data.get(), NFTNL_UDATA_SET_KEYBYTEORDER,
+                      set.key == nft::KeyType::mark ? kHostEndianKeys : kBigEndianKeys);
   nftnl_set_set_data(object.get(), NFTNL_SET_USERDATA, nftnl_udata_buf_data(data.get()),
                      nftnl_udata_buf_len(data.get()));
   add_message(out, NFT_MSG_NEWSET, NLM_F_CREATE,

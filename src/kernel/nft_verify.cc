@@ -86,7 +86,7 @@ class Verification {
     begin_nft(requests, NFT_MSG_GETSET, NLM_F_DUMP);
     requests.put_string(NFTA_SET_TABLE, ruleset_.table);
     for (std::size_t i = 0; i < sets_.size(); ++i) {
-      if (sets_[i].sampled || ruleset_.sets[i].learns != 0) continue;
+      if (sets_[i].sampled || ruleset_.sets[i].learns != 0 || ruleset_.sets[i].counts != 0) continue;
       begin_nft(requests, NFT_MSG_GETSETELEM, NLM_F_DUMP);
       requests.put_string(NFTA_SET_ELEM_LIST_TABLE, ruleset_.table);
       requests.put_string(NFTA_SET_ELEM_LIST_SET, ruleset_.sets[i].name);
@@ -189,8 +189,8 @@ class Verification {
       differs(fmt::format("set {} has another type", name));
     // What it has learned comes and goes; how it does so stays.
     const auto size = big_endian<std::uint32_t>(part(part(attributes, NFTA_SET_DESC), NFTA_SET_DESC_SIZE));
-    if (size != set.learns)
-      differs(fmt::format("set {} takes {} elements instead of {}", name, size, set.learns));
+    if (size != set.learns + set.counts)
+      differs(fmt::format("set {} takes {} elements instead of {}", name, size, set.learns + set.counts));
     if (find_attribute(attributes, NFTA_SET_TIMEOUT))
       differs(fmt::format("set {} has a time-out for all its elements", name));
     // In intervals: the kernel halves the number of its elements, the marks at both ends of the key space

@@ -14,6 +14,8 @@
 
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -101,6 +103,31 @@ std::vector<Bits> complement(std::span<const int> allowed) {
   return patterns;
 }
 
+// Of the protocols of inet sockets those that a rule can name: socket(2) loads a module for any other (L2TP,
+// ...) for whoever asks, and SMC, else a family, is one of them. The kernel has 263 and refuses other numbers
+// itself: ten bits are compared. By number, for headers do not have all.
+constexpr std::array<int, 10> kInetProtocols{0,
+                                             IPPROTO_ICMP,
+                                             IPPROTO_TCP,
+                                             IPPROTO_UDP,
+                                             IPPROTO_DCCP,
+                                             IPPROTO_ICMPV6,
+                                             IPPROTO_SCTP,
+                                             IPPROTO_UDPLITE,
+                                             IPPROTO_RAW,
+                                             262 /* MPTCP */};
+static_assert(std::ranges::is_sorted(kInetProtocols));
+
+void add_protocols(Rules& rules, bool inet, bool inet6) {
+  static_assert((AF_INET | 8) == AF_INET6);
+  const scmp_arg_cmp family = argument(0, inet && inet6 ? kInt & ~8ULL : kInt, inet ? AF_INET : AF_INET6);
+  std::vector<Bits> patterns;
+  add_complement(kInetProtocols, 9, {0, 0}, patterns);
+  if (inet || inet6)
+    for (const Bits& wrong : patterns)
+      rules.refuse(SCMP_SYS(socket), EPROTONOSUPPORT, {family, argument(2, wrong.mask, wrong.value)});
+}
+
 // AF_VSOCK and others are not confined by a network namespace, and socket(2) loads a module for each.
 // socketpair(2) asks the same protocols before it finds that they have no pairs.
 void add_families(Rules& rules, std::span<const int> families) {
@@ -118,6 +145,7 @@ void add_families(Rules& rules, std::span<const int> families) {
     for (std::uint64_t flag = 1; flag < 32; flag <<= 1)
       rules.refuse(SCMP_SYS(socket), EPROTONOSUPPORT,
                    {argument(0, kInt, AF_NETLINK), argument(2, flag, flag)});
+  add_protocols(rules, allowed(AF_INET), allowed(AF_INET6));
   // Since Linux 2.0 socket(AF_INET, SOCK_PACKET) has been another name of AF_PACKET.
   if (allowed(AF_INET) && !allowed(AF_PACKET))
     rules.refuse(SCMP_SYS(socket), EAFNOSUPPORT, {argument(0, kInt, AF_INET), argument(1, 0xf, SOCK_PACKET)});
@@ -162,6 +190,12 @@ void add_rest(Rules& rules) {
   // Input pushed into the caller's terminal.
   for (const std::uint64_t request : {std::uint64_t{TIOCSTI}, std::uint64_t{TIOCLINUX}})
     rules.refuse(SCMP_SYS(ioctl), EPERM, {argument(1, kInt, request)});
+  // Whoever asks makes the kernel load bridge, 8021q, dlci, before it asks who he is; where there is no such
+  // module the kernel says this.
+  for (const std::uint64_t request :
+       std::initializer_list<std::uint64_t>{SIOCGIFBR, SIOCSIFBR, SIOCBRADDBR, SIOCBRDELBR, SIOCGIFVLAN,
+                                            SIOCSIFVLAN, SIOCADDDLCI, SIOCDELDLCI})
+    rules.refuse(SCMP_SYS(ioctl), ENOPKG, {argument(1, kInt, request)});
   // The child sets RLIMIT_CORE to 1, the one value for which no core_pattern helper runs; with 0 one would.
   // Who sets it wants no core dump, as a rule, and has none already: error 0 is success without the call, for
   // gpg and ssh-agent end when they are refused. Who also asks for the old limit gets EPERM: nobody would

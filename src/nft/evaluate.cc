@@ -96,7 +96,11 @@ class Walk {
   Step meet(const NextHeader& e, int) const {
     return when(!packet_.extended && packet_.flow.protocol == e.protocol);
   }
-  Step meet(const HeaderLength& e, int) const { return when((e.words == 5) != packet_.extended); }
+  Step meet(const HeaderLength& e, int) const {
+    return when(((e.words == 5) != packet_.extended) != e.negated);
+  }
+  Step meet(const RoutingHeader&, int) const { return when(packet_.routed); }
+  Step meet(const FlowsOver&, int) const { return when(packet_.too_many); }
 
   Step meet(const Counter& e, int) {
     evaluation_.counters.push_back(e.name);
@@ -110,7 +114,7 @@ class Walk {
     if (tracked()) evaluation_.ct_mark = e.mark;
     return Step::next_expression;
   }
-  Step meet(const Limit&, int) const { return Step::next_expression; }
+  Step meet(const Limit& e, int) const { return when(!e.over || packet_.too_many); }
   Step meet(const Masquerade&, int) const { return Step::end_hook; }
   // A reset can answer TCP only; the kernel drops anything else without a word.
   Step meet(const RejectTcpReset&, int) const {

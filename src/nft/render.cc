@@ -87,10 +87,17 @@ struct Text {
   std::string operator()(const FibSpoofed&) const { return "fib saddr . iif oif missing"; }
   std::string operator()(const Fragment&) const { return "ip frag-off & 0x3fff != 0"; }
   std::string operator()(const NextHeader& e) const { return "ip6 nexthdr " + std::to_string(e.protocol); }
-  std::string operator()(const HeaderLength& e) const { return "ip hdrlength " + std::to_string(e.words); }
+  std::string operator()(const HeaderLength& e) const {
+    return (e.negated ? "ip hdrlength != " : "ip hdrlength ") + std::to_string(e.words);
+  }
+  std::string operator()(const RoutingHeader&) const { return "exthdr rt exists"; }
+  std::string operator()(const FlowsOver& e) const {
+    return "add @" + e.set + " { ct id & " + hex(e.mask) + " ct count over " + std::to_string(e.most) + " }";
+  }
   std::string operator()(const Counter& e) const { return "counter name " + quote(e.name); }
   std::string operator()(const Limit& e) const {
-    const std::string rate = "limit rate " + std::to_string(e.per_second) + "/second";
+    const std::string rate =
+        (e.over ? "limit rate over " : "limit rate ") + std::to_string(e.per_second) + "/second";
     // Without a burst nft and the kernel take 5; nft refuses 0.
     return e.burst == 0 ? rate : rate + " burst " + std::to_string(e.burst) + " packets";
   }
@@ -119,11 +126,15 @@ std::string interval(const std::string& first, const std::string& last) {
 }
 
 void render_set(const Set& set, std::string& out) {
-  constexpr std::array<std::string_view, 3> kTypes{"ipv4_addr", "ipv6_addr", "inet_service"};
+  constexpr std::array<std::string_view, 4> kTypes{"ipv4_addr", "ipv6_addr", "inet_service", "mark"};
   out += "\tset " + set.name + " {\n\t\ttype ";
   out += kTypes.at(static_cast<std::size_t>(set.key));
   if (set.learns != 0) {
     out += "\n\t\tsize " + std::to_string(set.learns) + "\n\t\tflags timeout\n\t}\n";
+    return;
+  }
+  if (set.counts != 0) {
+    out += "\n\t\tsize " + std::to_string(set.counts) + "\n\t\tflags dynamic\n\t}\n";
     return;
   }
   out += "\n\t\tflags interval\n";

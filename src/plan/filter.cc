@@ -150,11 +150,22 @@ Chain plain_chain() {
   return chain;
 }
 
+// An option or header that names further stations: an allowed host would send the packet on to any other.
+// Linux 6.18 gives the program record route and headers of type 4 without a capability, and forwards both. Of
+// other options no use is known that crosses the Internet.
+void add_source_routes(Chain& chain) {
+  chain.rules.push_back(
+      {{NfProto{Family::ipv4}, HeaderLength{5, true}, Counter{"extended"}, Drop{}}, "IPv4 options"});
+  chain.rules.push_back(
+      {{NfProto{Family::ipv6}, RoutingHeader{}, Counter{"extended"}, Drop{}}, "an IPv6 routing header"});
+}
+
 // Multicast, broadcast and the like never reach the forward hook.
 Chain prerouting_chain(SetMaker& sets) {
   Chain chain{"prerouting", BaseChain{false, Hook::prerouting, -150, false}, {}};
   chain.rules.push_back(
       {{IifName{std::string(kJailInterface), true}, Accept{}}, "only the jail is judged here"});
+  add_source_routes(chain);
   chain.rules.push_back({{CtMark{kGenerationMark}, Accept{}}, "admitted flow"});
   // Before the router can answer such a packet with an error to whoever it names as its source.
   chain.rules.push_back({{FibSpoofed{}, Counter{"spoofed"}, Drop{}}, "source is not the jail's address"});
@@ -195,6 +206,18 @@ void add_group(Chain& forward, SetMaker& sets, const Policy& policy, const NameG
   }
 }
 
+// SECURITY.md P3a: where allowed flows come in. The limit of new ones also keeps the counts small: Linux
+// enters a refused flow too, and takes it out again at the slot's next ones.
+Chain admit_chain() {
+  Chain chain{"admit", std::nullopt, {}};
+  chain.rules.push_back(
+      {{Limit{kNewFlowsPerSecond, kNewFlowsAtOnce, true}, Goto{chain_of(kLimitRule)}}, "too many at once"});
+  chain.rules.push_back(
+      {{FlowsOver{"flows", kFlowSlots - 1, kFlowsPerSlot}, Goto{chain_of(kLimitRule)}}, "too many in all"});
+  chain.rules.push_back({{SetCtMark{kGenerationMark}, Accept{}}, ""});
+  return chain;
+}
+
 Chain forward_chain(SetMaker& sets, const Policy& policy) {
   const std::string jail(kJailInterface);
   const std::string uplink(kUplinkInterface);
@@ -221,9 +244,8 @@ Chain forward_chain(SetMaker& sets, const Policy& policy) {
     for (const netjail::Rule& rule : policy.rules) {
       if (rule.action != action) continue;
       const std::vector<Expression> verdict =
-          action == Action::deny
-              ? std::vector<Expression>{Goto{chain_of(rule.id)}}
-              : std::vector<Expression>{Counter{counter_name(rule.id)}, SetCtMark{kGenerationMark}, Accept{}};
+          action == Action::deny ? std::vector<Expression>{Goto{chain_of(rule.id)}}
+                                 : std::vector<Expression>{Counter{counter_name(rule.id)}, Goto{"admit"}};
       add_rule(chain, sets, rule, verdict);
       const auto group = std::ranges::find(groups, rule.id, &NameGroup::id);
       if (group != groups.end()) add_group(chain, sets, policy, *group, verdict);
@@ -258,17 +280,20 @@ nft::Ruleset make_filter(const Policy& policy, UplinkPlan::Kind uplink) {
   refuse.rules.push_back({{Drop{}}, ""});
   ruleset.chains.push_back(std::move(refuse));
 
-  for (const std::string_view name : {"invalid", "spoofed", "unsolicited"})
+  for (const std::string_view name : {"invalid", "spoofed", "unsolicited", "extended"})
     ruleset.counters.push_back({std::string(name)});
-  if (uplink == UplinkPlan::Kind::pasta) {
-    ruleset.counters.push_back({"extended"});
-    ruleset.chains.push_back(plain_chain());
-  }
+  if (uplink == UplinkPlan::Kind::pasta) ruleset.chains.push_back(plain_chain());
   const auto refusal = [&](std::string_view id) {
     ruleset.counters.push_back({counter_name(id)});
     ruleset.chains.push_back(refusal_chain(id, policy.log_denied));
   };
   for (const std::string_view id : {kDefaultRule, kLocalRule, kUnroutableRule, kHostRule}) refusal(id);
+  const bool allows = std::ranges::count(policy.rules, Action::allow, &netjail::Rule::action) != 0;
+  if (allows) {
+    refusal(kLimitRule);
+    ruleset.sets.push_back({.name = "flows", .key = KeyType::mark, .counts = kFlowSlots});
+    ruleset.chains.push_back(admit_chain());
+  }
   for (const netjail::Rule& rule : policy.rules) {
     if (rule.action == Action::deny)
       refusal(rule.id);

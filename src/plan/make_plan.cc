@@ -29,10 +29,11 @@ void add_kernel_mounts(std::vector<Mount>& mounts, const HostFacts& host, std::u
   if (host.cgroup_mount) mounts.push_back(MountCgroup{});
   mounts.push_back(MountProc{});
   // uid 0 owns core_pattern, sysrq and the like even without a capability: the kernel compares the id
-  // (THREATS.md 8).
+  // (THREATS.md 8). What this kernel has not is skipped.
   if (uid == 0)
     for (const char* path :
-         {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs"})
+         {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs",
+          "/proc/scsi", "/proc/asound", "/proc/driver", "/proc/dynamic_debug", "/proc/latency_stats"})
       mounts.push_back(MountReadOnly{path});
 }
 
@@ -90,6 +91,11 @@ Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& calle
   plan.name = policy.name;
   plan.uplink = make_uplink(policy, host);
   const bool up = plan.uplink.kind != UplinkPlan::Kind::none;
+  // SECURITY.md P9
+  if (host.core_socket)
+    return fail(
+        "a crash would hand the program's memory to a server outside (kernel.core_pattern begins with @)",
+        "as root: sysctl kernel.core_pattern=core, or a handler that begins with |");
   if (up && policy.uplink == UplinkChoice::host && !host.privileged)
     return fail("uplink = \"host\" needs root",
                 "sudo netjail ..., or uplink = \"auto\": pasta, without root");

@@ -40,6 +40,8 @@ std::string describe_rule(const Policy& policy, std::string_view id) {
   if (id == kLocalRule) return "it is a local address and no rule names it";
   if (id == kHostRule) return "it is an address of this machine itself, which no rule can open";
   if (id == kUnroutableRule) return "it is an address that cannot be reached through a router";
+  if (id == kLimitRule)
+    return "the jail has too many connections, or begins too many: at most 16,384, then 1,000 a second";
   const Rule* rule = find_rule(policy, id);
   if (rule == nullptr) return "rule " + std::string(id);
   std::string text = "rule " + rule->id + " (" + rule->text;

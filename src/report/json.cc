@@ -46,7 +46,8 @@ std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
     if (refusal.flow.protocol == kIcmp || refusal.flow.protocol == kIcmp6)
       json["icmp-type"] = refusal.flow.icmp_type;
     if (!refusal.name.empty()) json["name"] = refusal.name;
-    if (const std::string spec = allow_spec(plan.policy, refusal.flow, refusal.name); !spec.empty())
+    if (const std::string spec = allow_spec(plan.policy, refusal.flow, refusal.name);
+        !spec.empty() && refusal.rule != kLimitRule)
       json["allow"] = spec;
     line(json);
   }

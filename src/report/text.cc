@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kMostLines = 20;  // of the summary; --json FILE has them all
 
 std::string remedy(const Plan& plan, const Refusal& refusal) {
+  if (refusal.rule == kLimitRule) return {};
   const std::string spec = allow_spec(plan.policy, refusal.flow, refusal.name);
   return spec.empty() ? std::string() : describe_remedy(plan.policy, spec);
 }

@@ -120,6 +120,8 @@ int verdict(const Program& program, std::uint32_t arch, int nr, const Args& args
 constexpr std::uint64_t kNewAnything =
     0x7e020000;  // clone(2)'s CLONE_NEW*; unshare has CLONE_NEWTIME 0x80 too
 
+const std::set<std::uint64_t> kInetProtocols{0, 1, 6, 17, 33, 58, 132, 136, 255, 262};
+
 int expected(const std::set<std::uint32_t>& families, bool user_namespaces, const Calls& calls, int nr,
              const Args& args) {
   const auto low = [&](std::size_t i) { return static_cast<std::uint32_t>(args[i]); };
@@ -127,6 +129,8 @@ int expected(const std::set<std::uint32_t>& families, bool user_namespaces, cons
     if (!families.contains(low(0))) return EAFNOSUPPORT;
     if (nr == calls.socketpair) return 0;
     if (low(0) == AF_NETLINK && low(2) % 32 != 0) return EPROTONOSUPPORT;
+    if ((low(0) == AF_INET || low(0) == AF_INET6) && !kInetProtocols.contains(low(2) % 1024))
+      return EPROTONOSUPPORT;
     if (low(0) == AF_INET && low(1) % 16 == SOCK_PACKET && !families.contains(AF_PACKET)) return EAFNOSUPPORT;
     return 0;
   }
@@ -138,7 +142,10 @@ int expected(const std::set<std::uint32_t>& families, bool user_namespaces, cons
                    (low(1) & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0
                ? EBUSY
                : 0;
-  if (nr == calls.ioctl) return low(1) == 0x5412 || low(1) == 0x541c ? EPERM : 0;
+  static const std::set<std::uint32_t> kLoading{0x8940, 0x8941, 0x89a0, 0x89a1,
+                                                0x8982, 0x8983, 0x8980, 0x8981};
+  if (nr == calls.ioctl)
+    return low(1) == 0x5412 || low(1) == 0x541c ? EPERM : kLoading.contains(low(1)) ? ENOPKG : 0;
   if (nr == calls.setrlimit) return low(0) == 4 ? kPretended : 0;
   if (nr == calls.prlimit64) return low(1) != 4 || args[2] == 0 ? 0 : args[3] == 0 ? kPretended : EPERM;
   if (std::ranges::find(calls.always_enosys, nr) != calls.always_enosys.end()) return ENOSYS;
@@ -174,8 +181,9 @@ class Chance {
  public:
   std::uint64_t below(std::uint64_t end) { return engine_() % end; }
   std::uint64_t argument() {
-    static constexpr std::array<std::uint64_t, 14> kSeen{
-        0, 1, 2, 4, 10, 16, 17, 0x5412, 0x541c, 0x10000000, 0x40000000, 0x80, 0x20, 0xfffffffe};
+    static constexpr std::array<std::uint64_t, 19> kSeen{
+        0,      1,      2,      4,      10,         16,         17,   6,    132,       256,
+        0x8940, 0x89a1, 0x5412, 0x541c, 0x10000000, 0x40000000, 0x80, 0x20, 0xfffffffe};
     const std::uint64_t kind = below(4);
     std::uint64_t value = kind == 0   ? below(64)
                           : kind == 1 ? kSeen.at(below(kSeen.size()))
@@ -257,7 +265,13 @@ TEST_CASE("calls that would lead around the packet filter, one by one") {
       CHECK(says(calls.ioctl, {0, 0x5412 | upper}) == EPERM);
       CHECK(says(calls.ioctl, {0, 0x541c | upper}) == EPERM);
       CHECK(says(calls.ioctl, {0, 0x5413 | upper}) == 0);
-      CHECK(says(calls.socket, {AF_INET | upper, SOCK_PACKET | upper, 0x300}) == EAFNOSUPPORT);
+      CHECK(says(calls.ioctl, {3, 0x89a0 | upper}) == ENOPKG);  // SIOCBRADDBR
+      CHECK(says(calls.ioctl, {3, 0x89a2 | upper}) == 0);       // SIOCBRADDIF
+      for (std::uint64_t protocol = 0; protocol < 1024; ++protocol)
+        for (const int family : {AF_INET, AF_INET6, AF_UNIX})
+          CHECK(says(calls.socket, {static_cast<unsigned>(family) | upper, SOCK_STREAM, protocol | upper}) ==
+                (kInetProtocols.contains(protocol) || family == AF_UNIX ? 0 : EPROTONOSUPPORT));
+      CHECK(says(calls.socket, {AF_INET | upper, SOCK_PACKET | upper}) == EAFNOSUPPORT);
       CHECK(says(calls.setrlimit, {4 | upper, 8}) == kPretended);
       CHECK(says(calls.setrlimit, {7 | upper, 8}) == 0);
       CHECK(says(calls.prlimit64, {0, 4 | upper, 8}) == kPretended);

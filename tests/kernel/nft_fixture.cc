@@ -46,6 +46,7 @@ std::vector<Set> every_set() {
       set_ports("ports_all", {{0, 65535}}),
       set_learned("v4_learned", KeyType::ipv4_addr, 1024),
       set_learned("v6_learned", KeyType::ipv6_addr, 1),
+      {.name = "flows", .key = KeyType::mark, .counts = 64},
   };
 }
 
@@ -86,6 +87,10 @@ std::vector<Rule> every_rule() {
       {{NfProto{Family::ipv6}, NextHeader{kUdp}, Accept{}}, ""},
       {{NfProto{Family::ipv4}, DaddrIn{Family::ipv4, "v4_learned"}, Accept{}}, ""},
       {{NfProto{Family::ipv6}, DaddrIn{Family::ipv6, "v6_learned"}, Accept{}}, ""},
+      {{Limit{1000, 16384, true}, Drop{}}, ""},
+      {{FlowsOver{"flows", 63, 16}, Drop{}}, "too many"},
+      {{NfProto{Family::ipv4}, HeaderLength{5, true}, Drop{}}, ""},
+      {{NfProto{Family::ipv6}, RoutingHeader{}, Drop{}}, ""},
   };
 }
 

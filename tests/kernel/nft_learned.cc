@@ -255,7 +255,7 @@ TEST_CASE("a set that learns is loaded empty, and learns addresses only") {
   rules.sets[0].key = nft::KeyType::inet_service;
   const Status status = load_ruleset(world.netfilter, rules);
   REQUIRE_FALSE(status.has_value());
-  CHECK(status.error().what == "set web4 of table v: ports are not learned");
+  CHECK(status.error().what == "set web4 of table v: only addresses are learned");
 }
 
 TEST_CASE("through an unprivileged socket: as much as one DNS message can hold, or nothing") {

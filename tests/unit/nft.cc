@@ -55,14 +55,17 @@ TEST_CASE("a ruleset prints as nft reads it") {
                 {}},
                {"p", KeyType::inet_service, {}, {{53, 53}, {8000, 8100}}},
                {"none", KeyType::ipv6_addr, {}, {}},
-               {"learned", KeyType::ipv6_addr, {range("2001:db8::1", "2001:db8::1")}, {}, 512}},
+               {"learned", KeyType::ipv6_addr, {range("2001:db8::1", "2001:db8::1")}, {}, 512},
+               {.name = "flows", .key = KeyType::mark, .counts = 64}},
       .chains = {
           {"judge", {}, {{{L4Proto{kTcp}, Dport{443}, Counter{"allow-1"}, Accept{}}, "allow-1"}}},
           {"forward",
            BaseChain{.hook = Hook::forward, .priority = -5, .drop = true},
            {{{IifName{"nj*"}, OifName{"eth0", true}, Jump{"judge"}}, ""},
             {{NfProto{Family::ipv4}, DaddrIn{Family::ipv4, "a4"}, L4Proto{253}, DportIn{"p"}, Drop{}}, ""},
-            {{CtState{kNew | kEstablished}, CtMark{0x4e4a}, Limit{10, 20}, Log{5, "x ", 128}}, ""}}}}};
+            {{CtState{kNew | kEstablished}, CtMark{0x4e4a}, Limit{10, 20}, Log{5, "x ", 128}}, ""},
+            {{Limit{10, 20, true}, FlowsOver{"flows", 63, 16}, Drop{}}, ""},
+            {{HeaderLength{5, true}, RoutingHeader{}, Drop{}}, ""}}}}};
   CHECK(render_nft(value) == R"(table inet jail {
 	counter allow-1 {
 	}
@@ -93,6 +96,11 @@ TEST_CASE("a ruleset prints as nft reads it") {
 		size 512
 		flags timeout
 	}
+	set flows {
+		type mark
+		size 64
+		flags dynamic
+	}
 	chain judge {
 		meta l4proto tcp th dport 443 counter name "allow-1" accept comment "allow-1"
 	}
@@ -101,6 +109,8 @@ TEST_CASE("a ruleset prints as nft reads it") {
 		iifname "nj*" oifname != "eth0" jump judge
 		meta nfproto ipv4 ip daddr @a4 meta l4proto 253 th dport @p drop
 		ct state established,new ct mark 0x00004e4a limit rate 10/second burst 20 packets log prefix "x " group 5 snaplen 128
+		limit rate over 10/second burst 20 packets add @flows { ct id & 0x0000003f ct count over 16 } drop
+		ip hdrlength != 5 exthdr rt exists drop
 	}
 }
 )");
@@ -202,11 +212,26 @@ TEST_CASE("matches on connection tracking") {
   CHECK(holds(FibSpoofed{}, p));
   CHECK(!holds(Fragment{}, p));
   CHECK(holds(HeaderLength{5}, p));
+  CHECK(!holds(HeaderLength{5, true}, p));
+  CHECK(!holds(RoutingHeader{}, p));
   CHECK(holds(NextHeader{p.flow.protocol}, p));
-  p.fragment = p.extended = true;
+  p.fragment = p.extended = p.routed = true;
   CHECK(holds(Fragment{}, p));
   CHECK(!holds(HeaderLength{5}, p));
+  CHECK(holds(HeaderLength{5, true}, p));
+  CHECK(holds(RoutingHeader{}, p));
   CHECK(!holds(NextHeader{p.flow.protocol}, p));
+}
+
+TEST_CASE("limits run out when they are told to") {
+  Packet p = packet("192.0.2.1");
+  CHECK(holds(Limit{1, 1}, p));
+  CHECK(!holds(Limit{1, 1, true}, p));
+  CHECK(!holds(FlowsOver{"flows", 63, 16}, p));
+  p.too_many = true;
+  CHECK(holds(Limit{1, 1}, p));  // of a log: what is more is left out, and the packet goes on
+  CHECK(holds(Limit{1, 1, true}, p));
+  CHECK(holds(FlowsOver{"flows", 63, 16}, p));
 }
 
 TEST_CASE("statements leave their traces in order, and only where the matches before them held") {

@@ -243,55 +243,35 @@ TEST_CASE("there are sets for the host's addresses also while it has none") {
     CHECK(std::ranges::count(make_filter(Policy{}).sets, name, &nft::Set::name) == 1);
 }
 
-TEST_CASE("only replies come in") {
-  Profile profile;
-  profile.name = "any";
-  ProfileRule rule;
-  rule.to.push_back({Destination::Kind::any, {}, "any"});
-  rule.local = true;
-  profile.rules.push_back(rule);
-  const nft::Ruleset ruleset = make_filter(make_policy(profile));
-  nft::Packet packet;
-  packet.iif = kUplinkInterface;
-  packet.oif = kJailInterface;
-  packet.flow = {*parse_ip("10.192.0.1"), kTcp, 4000, 0};
-  const std::vector<nft::Hook> hooks{nft::Hook::prerouting, nft::Hook::forward};
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::dropped);
-  packet.ct_state = nft::kEstablished;
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::dropped);
-  packet.ct_reply = true;
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
-  packet.ct_state = nft::kRelated;
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::dropped);
-  packet.flow = {*parse_ip("10.192.0.1"), kIcmp, 0, 3};
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
-}
-
-TEST_CASE(
-    "an admitted flow passes by its mark, a spoofed source, an invalid or related packet of the jail does "
-    "not") {
-  const nft::Ruleset ruleset = make_filter(make_policy(Profile{}));
-  nft::Packet packet;
-  packet.iif = kJailInterface;
-  packet.oif = kUplinkInterface;
-  packet.flow = {*parse_ip("198.51.100.7"), kTcp, 443, 0};
-  const std::vector<nft::Hook> hooks{nft::Hook::prerouting, nft::Hook::forward};
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::rejected);
-  packet.ct_mark = kGenerationMark;
-  packet.ct_state = nft::kEstablished;
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
-  packet.ct_mark = kGenerationMark + 1;  // another generation of the policy
-  CHECK(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::rejected);
-  packet.ct_mark = 0;
-  packet.spoofed = true;
-  CHECK(nft::evaluate(ruleset, packet, hooks).counters == std::vector<std::string>{"spoofed"});
-  packet.spoofed = false;
-  packet.ct_state = nft::kInvalid;
-  CHECK(nft::evaluate(ruleset, packet, hooks).counters == std::vector<std::string>{"invalid"});
-  packet.ct_state = nft::kRelated;
-  packet.ct_mark = kGenerationMark;
-  packet.flow.protocol = kIcmp;
-  CHECK(nft::evaluate(ruleset, packet, {nft::Hook::forward}).fate == nft::Fate::dropped);
+TEST_CASE("what is allowed is refused, and told, when there is too much of it; what is admitted passes") {
+  Random random(20261124);
+  std::size_t limited = 0;
+  for (int i = 0; i < 300; ++i) {
+    const Policy policy = random_policy(random);
+    const nft::Ruleset ruleset = make_filter(policy);
+    for (int j = 0; j < 20; ++j) {
+      const Flow flow = random_flow(random);
+      CAPTURE(to_string(flow));
+      const Verdict verdict = decide(policy, flow);
+      const bool allowed = verdict.action == Action::allow;
+      nft::Packet packet{.iif = std::string(kJailInterface),
+                         .oif = std::string(kUplinkInterface),
+                         .flow = flow,
+                         .too_many = true};
+      const std::vector<nft::Hook> hooks{nft::Hook::prerouting, nft::Hook::forward};
+      const nft::Evaluation evaluation = nft::evaluate(ruleset, packet, hooks);
+      REQUIRE(evaluation.fate == nft::Fate::rejected);
+      REQUIRE(evaluation.ct_mark == 0);
+      REQUIRE(counted(evaluation, counter_name(verdict.rule)));
+      REQUIRE(evaluation.logs == std::vector<std::string>{allowed ? std::string(kLimitRule) : verdict.rule});
+      REQUIRE(counted(evaluation, counter_name(kLimitRule)) == allowed);
+      packet.ct_mark = kGenerationMark;
+      if (!policy.host.contains(flow.destination) && !unroutable_addresses().contains(flow.destination))
+        REQUIRE(nft::evaluate(ruleset, packet, hooks).fate == nft::Fate::accepted);
+      limited += allowed;
+    }
+  }
+  CHECK(limited > 300);
 }
 
 TEST_CASE("the proof's packets are judged as it says") {

@@ -31,6 +31,19 @@ TEST_CASE("a host without route or resolver is an error with the remedy") {
   CHECK(make_plan(make_policy(profile), host, caller).has_value());
 }
 
+TEST_CASE("a host whose core dumps go to a server: nothing is started") {
+  HostFacts host;
+  Caller caller;
+  caller.command = {"true"};
+  caller.cwd = "/";
+  CHECK(make_plan(make_policy(Profile{}), host, caller).has_value());
+  host.core_socket = true;
+  const auto plan = make_plan(make_policy(Profile{}), host, caller);
+  REQUIRE(!plan.has_value());
+  CHECK(plan.error().what.find("kernel.core_pattern") != std::string::npos);
+  CHECK(plan.error().hint.find("sysctl kernel.core_pattern=") != std::string::npos);
+}
+
 TEST_CASE("forwarding that was on already is left alone, else guarded") {
   Profile profile;
   ProfileRule rule;

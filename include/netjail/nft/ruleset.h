@@ -17,7 +17,7 @@
 
 namespace netjail::nft {
 
-enum class KeyType : std::uint8_t { ipv4_addr, ipv6_addr, inet_service };
+enum class KeyType : std::uint8_t { ipv4_addr, ipv6_addr, inet_service, mark };
 struct PortInterval {
   std::uint16_t first, last;
   auto operator<=>(const PortInterval&) const = default;
@@ -35,6 +35,9 @@ struct Set {
   // for all of them when it is loaded (nft_rhash_init): 32 KiB for 1,024, 128 KiB for 4,096, 2 MiB for
   // 65,535; for 65,536 none, because its hint has 16 bits.
   std::uint32_t learns = 0;
+  // Most slots of a set of counts (key `mark`, "flags dynamic"), which FlowsOver alone looks into; 0: it has
+  // none.
+  std::uint32_t counts = 0;
   bool operator==(const Set&) const = default;
 };
 
@@ -119,7 +122,22 @@ struct NextHeader {
 // ip hdrlength N, in words of 4 octets: 5 without options; needs NfProto before it
 struct HeaderLength {
   std::uint8_t words;
+  bool negated = false;
   bool operator==(const HeaderLength&) const = default;
+};
+// exthdr rt exists: an IPv6 routing header of any type, wherever it stands; needs NfProto before it
+struct RoutingHeader {
+  bool operator==(const RoutingHeader&) const = default;
+};
+// add @set { ct id & MASK ct count over N }: the flow is counted in one of MASK + 1 slots, which neither its
+// sender nor anybody else can choose, and the slot has more than N flows now. The kernel looks each flow of
+// the slot up before it counts another, so that what a new flow costs grows with N, not with the number of
+// flows.
+struct FlowsOver {
+  std::string set;
+  std::uint32_t mask;  // 2^n - 1
+  std::uint32_t most;
+  bool operator==(const FlowsOver&) const = default;
 };
 
 // ---- statements
@@ -131,8 +149,9 @@ struct Counter {
 struct Limit {
   std::uint32_t per_second;
   std::uint32_t burst;
+  bool over = false;  // matches what is more
   bool operator==(const Limit&) const = default;
-};  // limit rate N/second burst M packets
+};  // limit rate [over] N/second burst M packets
 struct Log {
   std::uint16_t group;
   std::string prefix;
@@ -171,10 +190,10 @@ struct Goto {
   bool operator==(const Goto&) const = default;
 };
 
-using Expression =
-    std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType, CtState, CtDirection,
-                 CtMark, CtStatusDnat, FibSpoofed, Fragment, NextHeader, HeaderLength, Counter, Limit, Log,
-                 SetCtMark, Masquerade, RejectTcpReset, RejectAdmin, Accept, Drop, Return, Jump, Goto>;
+using Expression = std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType,
+                                CtState, CtDirection, CtMark, CtStatusDnat, FibSpoofed, Fragment, NextHeader,
+                                HeaderLength, RoutingHeader, FlowsOver, Counter, Limit, Log, SetCtMark,
+                                Masquerade, RejectTcpReset, RejectAdmin, Accept, Drop, Return, Jump, Goto>;
 
 struct Rule {
   std::vector<Expression> expressions;
@@ -221,6 +240,8 @@ struct Packet {
   bool spoofed = false;
   bool fragment = false;
   bool extended = false;  // IPv4 options, IPv6 extension headers
+  bool routed = false;    // an IPv6 routing header
+  bool too_many = false;  // more flows, or more of them a second, than FlowsOver and Limit{over} let pass
 };
 enum class Fate : std::uint8_t { accepted, dropped, rejected };
 struct Evaluation {
@@ -230,7 +251,7 @@ struct Evaluation {
   std::uint32_t ct_mark = 0;          // mark after
 };
 // The walk of `packet` through the base chains of `hooks` in order (within a hook by priority); stops at the
-// first drop or reject. Limits never run out here.
+// first drop or reject. Limits never run out here, but for `too_many`.
 Evaluation evaluate(const Ruleset& ruleset, const Packet& packet, const std::vector<Hook>& hooks);
 
 }  // namespace netjail::nft

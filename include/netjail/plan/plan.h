@@ -32,6 +32,11 @@ inline constexpr std::string_view kHostInterfacePrefix =
 // Conntrack mark of a flow that this generation of the policy admitted ("nj", generation 1).
 inline constexpr std::uint32_t kGenerationMark = 0x6e6a0001;
 inline constexpr std::uint16_t kLogGroup = 1;
+// The flows of a jail are counted in slots (nft::FlowsOver), by a hash that the kernel keeps to itself: a
+// slot is full now and then from two thirds of kMostFlows on, and a new flow costs what a slot has, not the
+// whole.
+inline constexpr std::uint32_t kFlowSlots = 256;
+inline constexpr std::uint32_t kFlowsPerSlot = kMostFlows / kFlowSlots;
 // Most addresses of one family that a group of names can have open at a time (nft::Set::learns).
 inline constexpr std::uint32_t kMostLearned = 65536;
 // An address of a name stays open this much longer than its TTL says: programs keep addresses, look up once
@@ -78,6 +83,7 @@ struct HostFacts {
   std::string resolv_conf_target;           // where /etc/resolv.conf really is; empty: none
   std::string nsswitch;                     // text of /etc/nsswitch.conf; empty: none
   bool nscd_socket = false;                 // /run/nscd exists
+  bool core_socket = false;                 // a crash would hand the program's memory to a socket's owner
   bool cgroup_mount = false;                // /sys/fs/cgroup is mounted
   std::vector<KernelMount> kernel_mounts;   // root inside could write there
   std::vector<std::string> meeting_places;  // of kMeetingPlaces those that are there, without symbolic links

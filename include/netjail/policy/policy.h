@@ -38,6 +38,16 @@ inline constexpr std::string_view kDefaultRule = "default";        // nothing al
 inline constexpr std::string_view kLocalRule = "local";            // local address that no rule names
 inline constexpr std::string_view kHostRule = "host";              // an address of the host itself
 inline constexpr std::string_view kUnroutableRule = "unroutable";  // multicast, broadcast, loopback, ...
+// Refuses what another rule allows: decide() knows no such numbers.
+inline constexpr std::string_view kLimitRule = "limit";
+
+// Flows of all protocols and destinations that a jail can have at a time: what fills a connection-tracking
+// table, of the host too, or takes the last source port, is out of reach of one jail (a host's table has
+// 262,144 entries, with 4 GiB or less 65,536). Connections that are closed and waited for (two minutes) are
+// not counted: so that they are not more than 120,000 or so, new ones are limited too.
+inline constexpr std::uint32_t kMostFlows = 16384;
+inline constexpr std::uint32_t kNewFlowsPerSecond = 1000;
+inline constexpr std::uint32_t kNewFlowsAtOnce = kMostFlows;
 
 struct Policy {
   std::string name;  // profile's name
