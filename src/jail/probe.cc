@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "host_addresses.h"
@@ -159,7 +160,28 @@ Result<std::vector<Ip>> list_networks_in(Netlink& route, const AddressSet& open)
   return addresses;
 }
 
+// In the words of a sentence; empty when it can be used.
+std::string why_no_pasta(uid_t user) {
+  if (const Status there = check_pasta(); !there) {
+    const Error& error = there.error();
+    std::string why = error.what;
+    if (error.code != 0) why += std::string(": ") + ::strerrordesc_np(error.code);
+    return why + " (" + error.hint.substr(0, error.hint.find(';')) + ")";
+  }
+  // pasta is of the user inside.
+  struct stat tun {};
+  if (user != 0 && (::stat("/dev/net/tun", &tun) != 0 || (tun.st_mode & 06) != 06))
+    return "/dev/net/tun is root's alone (chmod 666 /dev/net/tun)";
+  return {};
+}
+
 }  // namespace
+
+Status probe_firewalls(HostFacts& facts, uid_t user, Detail detail) {
+  NJ_TRY_AS(facts.firewalls, list_dropping_chains(detail));
+  if (!facts.firewalls.empty()) facts.no_pasta = why_no_pasta(user);
+  return {};
+}
 
 Result<HostFacts> probe_host(const HostQuestions& questions) {
   HostFacts facts;
