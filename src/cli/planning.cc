@@ -38,10 +38,13 @@ Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& kee
   }
   // What a run by its way out needs is there before the host is read. Which way that is, is certain only
   // then: the firewalls may be about interfaces that are no jail's.
-  const bool shut = !walls.firewalls.empty() && walls.no_pasta.empty();
+  using Way = UplinkPlan::Kind;
+  const std::string any_jail = std::string(kHostInterfacePrefix) + '*';
+  walls.uplinks = {{.family = Family::ipv4, .interface = any_jail},
+                   {.family = Family::ipv6, .interface = any_jail}};
+  const bool shut = walls.no_pasta.empty() && !find_walls(walls, Way::host).empty();
   const bool past =
       !root || policy.uplink == UplinkChoice::pasta || (policy.uplink == UplinkChoice::automatic && shut);
-  using Way = UplinkPlan::Kind;
   Way way = !up ? Way::none : past ? Way::pasta : Way::host;
   for (int attempt = 0; attempt < 3; ++attempt) {
     HostLock lock;

@@ -73,6 +73,20 @@ void plan_uplink(UplinkPlan& plan, const HostUplink& uplink, const HostFacts& ho
 
 constexpr std::size_t kMostWalls = 3;  // told in one line
 
+// Rules about a protocol that the host would forward, and pasta drops.
+std::vector<std::string> find_stranded(const Policy& policy) {
+  const auto strange = [](const Service& service) {
+    const auto protocol = service.protocol;
+    return protocol && *protocol != kTcp && *protocol != kUdp && *protocol != kIcmp && *protocol != kIcmp6;
+  };
+  std::vector<std::string> out;
+  for (const netjail::Rule& rule : policy.rules)
+    if (rule.action == Action::allow &&
+        (std::ranges::any_of(rule.services, strange) || std::ranges::any_of(rule.name_services, strange)))
+      out.push_back(rule.id);
+  return out;
+}
+
 // A foreign chain's drop beats our accept at any priority (measured: ARCHITECTURE.md). What pasta sends is
 // the host's own, which firewalls let out, and no rule of theirs has to be touched.
 void choose_way(UplinkPlan& plan, const Policy& policy, const HostFacts& host) {
@@ -84,6 +98,11 @@ void choose_way(UplinkPlan& plan, const Policy& policy, const HostFacts& host) {
     plan.kind = Kind::pasta;
     plan.because = join_some(walls, kMostWalls);
     walls = find_walls(host, Kind::pasta);
+    if (const auto stranded = find_stranded(policy); !stranded.empty())
+      plan.warnings.push_back(
+          plan.because +
+          " shuts the host's forwarding, and pasta carries TCP, UDP and ping alone: not all of " +
+          join_some(stranded, kMostWalls) + " is reached");
   }
   if (walls.empty()) return;
   std::string what = join_some(walls, kMostWalls);

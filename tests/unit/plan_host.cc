@@ -101,11 +101,12 @@ nft::ForeignChain chain(const char* family, nft::Hook hook, std::vector<Drop> dr
 }
 
 UplinkPlan beside(std::vector<nft::ForeignChain> firewalls, UplinkChoice uplink = UplinkChoice::automatic,
-                  const char* no_pasta = "", bool ipv6 = false) {
+                  const char* no_pasta = "", bool ipv6 = false, std::vector<Service> services = {}) {
   Profile profile;
   profile.uplink = uplink;
   ProfileRule rule;
   rule.to.push_back({Destination::Kind::internet, {}, "internet"});
+  rule.services = std::move(services);
   profile.rules.push_back(rule);
   HostFacts host;
   host.uplinks = {{Family::ipv4, "eth0"}};
@@ -170,6 +171,11 @@ TEST_CASE("beside other firewalls: what may be dropped all the same is said") {
     CHECK(past(plan));
     CHECK(warned(plan, "may drop what pasta sends"));
   }
+  const Service ssh{kTcp, PortRange{22, 22}, {}}, gre{47, {}, {}};
+  CHECK(beside({shut}, UplinkChoice::automatic, "", false, {ssh}).warnings.empty());
+  CHECK(warned(beside({shut}, UplinkChoice::automatic, "", false, {ssh, gre}),
+               "not all of allow-1 is reached"));
+  CHECK(beside({}, UplinkChoice::automatic, "", false, {gre}).warnings.empty());
   CHECK(beside({host_shut}).warnings.empty());
   CHECK(beside({shut}, UplinkChoice::none).warnings.empty());
 }
