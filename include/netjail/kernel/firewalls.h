@@ -18,7 +18,9 @@ namespace netjail {
 // iptables-legacy, which nf_tables does not show; at the hooks prerouting, forward, output and postrouting.
 // Chains that drop nothing, and netjail's own, are left out. Needs: CAP_NET_ADMIN over the namespace.
 // `enough`: of a forward chain no more than what says that it can drop, and of others only what drops the
-// rest (ForeignDrop::rest), which costs 50 us on a host without other firewalls and 0.1 ms beside Docker.
+// rest (ForeignDrop::rest), which costs 50 us where there is none, also beside Docker (four times that in a
+// cold process), and 7 ms for each thousand rules of a forward chain that has no policy drop; 0.8 ms with
+// iptables-legacy.
 enum class Detail { enough, all };
 Result<std::vector<nft::ForeignChain>> list_dropping_chains(Detail detail);
 
