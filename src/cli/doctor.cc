@@ -67,9 +67,38 @@ class KeptStreams {
   Fd out_;
 };
 
-Finding check_mode() {
-  return finding(true, ::geteuid() == 0 ? "running as root: jails reach the world by a veth into the host"
-                                        : "running without root: jails reach the world through pasta");
+// A plan for true(1): with all of the internet open, or nothing.
+Result<Plan> plan_true(const HostFacts& host, bool open) {
+  Profile profile;
+  profile.name = "doctor";
+  profile.dns = DnsChoice::none;
+  if (open) profile.rules.push_back(*parse_spec("internet", Action::allow, services()));
+  NJ_TRY_AS(const Identity identity, find_identity("", std::nullopt));
+  NJ_TRY_AS(const Caller caller, make_caller(identity, {"/bin/true"}, {}));
+  return make_plan(make_policy(profile), host, caller);
+}
+
+Finding check_mode(bool past) {
+  if (::geteuid() != 0) return finding(true, "running without root: jails reach the world through pasta");
+  return finding(true, past ? "running as root: jails reach the world through pasta"
+                            : "running as root: jails reach the world by a veth into the host");
+}
+
+// What other firewalls do to jails. Of those that drop a part of what goes out by a condition, the host's own
+// packets meet most.
+std::vector<Finding> check_firewalls(const HostFacts& host, const UplinkPlan& uplink) {
+  std::vector<Finding> out;
+  if (!uplink.because.empty())
+    out.push_back({Mark::note, "the host's forwarding is shut by " + uplink.because + "; pasta goes past it",
+                   "nothing is to be done; netjail(1), BESIDE OTHER FIREWALLS"});
+  for (const std::string& warning : uplink.warnings)
+    out.push_back({Mark::note, warning, "netjail(1), BESIDE OTHER FIREWALLS"});
+  const std::vector<std::string> all = find_walls(host, uplink.kind, true);
+  const std::vector<std::string> told = find_walls(host, uplink.kind);
+  for (const std::string& wall : all)
+    if (std::ranges::find(told, wall) == told.end())
+      out.push_back({Mark::note, wall + " can drop a part of what jails send", ""});
+  return out;
 }
 
 Finding check_way_out() {
@@ -135,26 +164,19 @@ Finding check_resolver(const HostFacts& host) {
 
 // The whole set-up with the proof, up to a program that does nothing. With a way out where that changes
 // nothing of the host: through pasta.
-Finding check_jail(const Result<HostFacts>& host) {
+Finding check_jail(const Result<HostFacts>& host, bool past) {
   if (!host) return missing("", host.error());
-  Profile profile;
-  profile.name = "doctor";
-  profile.dns = DnsChoice::none;
-  if (!host->privileged && !host->uplinks.empty() && check_pasta())
-    profile.rules.push_back(*parse_spec("internet", Action::allow, services()));
-  const auto identity = find_identity("", std::nullopt);
-  if (!identity) return missing("", identity.error());
-  const auto caller = make_caller(*identity, {"/bin/true"}, {});
-  if (!caller) return missing("", caller.error());
   const KeptStreams streams;
   const auto run = [&]() -> Result<Outcome> {
-    NJ_TRY_AS(Child child, Child::spawn());
+    NJ_TRY_AS(const Plan plan, plan_true(*host, past && !host->uplinks.empty() && check_pasta()));
+    const bool root = ::geteuid() == 0;
+    const bool for_user = root && plan.uplink.kind == UplinkPlan::Kind::pasta;
+    NJ_TRY_AS(Child child, for_user ? Child::spawn_as(owner_of(plan.child)) : Child::spawn());
     HostLock lock;
-    if (::geteuid() == 0) {  // as plan_run()
+    if (root) {  // as plan_run()
       NJ_TRY_AS(lock, HostLock::take());
     }
     NJ_TRY_AS(LocalWatch watch, LocalWatch::open());
-    NJ_TRY_AS(const Plan plan, make_plan(make_policy(profile), *host, *caller));
     NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(lock), std::move(watch), std::move(child)));
     return jail.supervise({});
   }();
@@ -166,14 +188,24 @@ Finding check_jail(const Result<HostFacts>& host) {
 
 Result<int> doctor_command(const Arguments& arguments) {
   if (!arguments.words.empty()) return fail("netjail doctor takes no argument");
-  const auto host = probe_host({.destinations = {*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")}});
-  std::vector<Finding> findings{check_kernel(), check_mode(),
-                                ::geteuid() == 0 ? check_sysctl(host) : check_way_out(), check_jail(host)};
+  auto host = probe_host({.destinations = {*parse_ip("198.51.100.1"), *parse_ip("2001:db8::1")}});
+  const bool root = ::geteuid() == 0;
+  UplinkPlan uplink;
+  Status firewalls;
+  if (const auto identity = find_identity("", std::nullopt); root && host && identity)
+    firewalls = probe_firewalls(*host, identity->uid, Detail::all);
+  if (host && !host->uplinks.empty())
+    if (auto plan = plan_true(*host, true)) uplink = std::move(plan->uplink);
+  const bool past = !root || uplink.kind == UplinkPlan::Kind::pasta;
+  std::vector<Finding> findings{check_kernel(), check_mode(past), past ? check_way_out() : check_sysctl(host),
+                                check_jail(host, past)};
   if (host) {
     findings.push_back(check_route(*host));
     findings.push_back(check_resolver(*host));
+    if (root) std::ranges::move(check_firewalls(*host, uplink), std::back_inserter(findings));
   }
-  if (::geteuid() != 0) std::ranges::move(check_pasta_limits(), std::back_inserter(findings));
+  if (!firewalls) findings.push_back(missing("", firewalls.error()));
+  if (past) std::ranges::move(check_pasta_limits(), std::back_inserter(findings));
   bool fine = true;
   std::string out;
   for (const auto& [mark, what, remedy] : findings) {

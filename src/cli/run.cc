@@ -123,6 +123,9 @@ Result<int> run_jailed(const Arguments& arguments) {
 
   const bool verbose = arguments.has("verbose");
   const bool quiet = arguments.has("quiet");
+  for (const std::string& warning : plan.uplink.warnings) tell("netjail: " + warning + "\n");
+  if (verbose && !plan.uplink.because.empty())
+    tell("netjail: through pasta: the host's forwarding is shut by " + plan.uplink.because + "\n");
   const bool live = !quiet && (verbose || ::isatty(STDERR_FILENO) == 1);
   NJ_TRY_AS(Jail jail, Jail::apply(plan, std::move(planned.lock), std::move(planned.watch),
                                    std::move(behind_pasta ? *behind_pasta : *child)));

@@ -30,7 +30,7 @@ constexpr std::chrono::seconds kDeadline{10};
 Status check_pasta() {
   struct stat info {};
   if (::stat(kProgram, &info) != 0)
-    return fail_errno(std::string("without root netjail needs ") + kProgram,
+    return fail_errno(std::string("the way out without root needs ") + kProgram,
                       "as root: apt install passt; or run netjail as root: sudo netjail ...");
   // Where root has no id (a user namespace of the caller's) he is still the owner of "/".
   struct stat root {};
@@ -39,7 +39,7 @@ Status check_pasta() {
     return fail(std::string(kProgram) + " is not root's alone to write, so netjail does not trust it",
                 "as root: apt install --reinstall passt");
   if (::access("/dev/net/tun", R_OK | W_OK) != 0)
-    return fail_errno("without root netjail needs to open /dev/net/tun",
+    return fail_errno("the way out without root needs to open /dev/net/tun",
                       errno == ENOENT
                           ? "as root: modprobe tun; of a container: start it with --device /dev/net/tun"
                           : "as root: chmod 666 /dev/net/tun (as udev does); or run netjail as root");

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "host_addresses.h"
@@ -145,7 +146,34 @@ Result<std::vector<Ip>> list_networks_in(Netlink& route, const AddressSet& open)
   return addresses;
 }
 
+// In the words of a sentence; empty when it can be used.
+std::string why_no_pasta(uid_t user) {
+  if (const Status there = check_pasta(); !there) {
+    const Error& error = there.error();
+    std::string why = error.what;
+    if (error.code != 0) why += std::string(": ") + ::strerrordesc_np(error.code);
+    return why + " (" + error.hint.substr(0, error.hint.find(';')) + ")";
+  }
+  // The namespaces and pasta are of the user inside.
+  if (read_sysctl("user/max_user_namespaces", 1) == 0) return "user.max_user_namespaces is 0";
+  if (user != 0 && read_sysctl("kernel/unprivileged_userns_clone", 1) == 0)
+    return "kernel.unprivileged_userns_clone is 0";
+  if (user != 0 && read_sysctl("kernel/apparmor_restrict_unprivileged_userns", 0) == 1)
+    if (const auto label = read_file("/proc/self/attr/current", 256); label && trim(*label) == "unconfined")
+      return "AppArmor keeps user namespaces from it (netjail(1), USER NAMESPACES)";
+  struct stat tun {};
+  if (user != 0 && (::stat("/dev/net/tun", &tun) != 0 || (tun.st_mode & 06) != 06))
+    return "/dev/net/tun is root's alone (chmod 666 /dev/net/tun)";
+  return {};
+}
+
 }  // namespace
+
+Status probe_firewalls(HostFacts& facts, uid_t user, Detail detail) {
+  NJ_TRY_AS(facts.firewalls, list_dropping_chains(detail));
+  if (!facts.firewalls.empty()) facts.no_pasta = why_no_pasta(user);
+  return {};
+}
 
 Result<HostFacts> probe_host(const HostQuestions& questions) {
   HostFacts facts;

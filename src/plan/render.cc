@@ -88,7 +88,10 @@ std::string uplink_text(const UplinkPlan& uplink) {
     return "none: the profile opens nothing, so the jail has no way out\n";
   if (uplink.kind == UplinkPlan::Kind::pasta)
     return fmt::format("pasta, without root, MTU {}; {}\n", uplink.mtu,
-                       uplink.ipv6 ? "IPv4 and IPv6" : "IPv4 only");
+                       uplink.ipv6 ? "IPv4 and IPv6" : "IPv4 only") +
+           (uplink.because.empty()
+                ? ""
+                : fmt::format("           the host's forwarding is shut by {}\n", uplink.because));
   std::string out = fmt::format("a veth into the host, MTU {}, masqueraded; {}\n", uplink.mtu,
                                 uplink.ipv6 ? "IPv4 and IPv6" : "IPv4 only");
   out +=
@@ -171,6 +174,7 @@ std::string render_plan_text(const Plan& plan) {
                      plan.policy.refuse == Refuse::reject ? "rejected" : "dropped",
                      "local addresses, the host itself, everything that no rule opens");
   out += "uplink     " + uplink_text(plan.uplink);
+  for (const std::string& warning : plan.uplink.warnings) out += "           " + warning + "\n";
   out += names_text(plan);
   out += fmt::format("families   {}\n", join(plan.policy.seccomp_families, ", "));
   if (!plan.child.command.empty()) {
@@ -232,6 +236,8 @@ std::string render_plan_json(const Plan& plan) {
        {{"kind", kUplinks[static_cast<std::size_t>(plan.uplink.kind)]},
         {"mtu", plan.uplink.mtu},
         {"ipv6", plan.uplink.ipv6},
+        {"because", plan.uplink.because},
+        {"warnings", plan.uplink.warnings},
         {"pools", std::move(pools)},
         {"sysctls", std::move(sysctls)}}},
       {"name-groups", std::move(groups)},

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "netjail/base/format.h"
+#include "netjail/base/text.h"
 #include "netjail/plan/plan.h"
 
 namespace netjail {
@@ -70,7 +71,84 @@ void plan_uplink(UplinkPlan& plan, const HostUplink& uplink, const HostFacts& ho
   }
 }
 
+constexpr std::size_t kMostWalls = 3;  // told in one line
+
+// Rules about a protocol that the host would forward, and pasta drops.
+std::vector<std::string> find_stranded(const Policy& policy) {
+  const auto strange = [](const Service& service) {
+    const auto protocol = service.protocol;
+    return protocol && *protocol != kTcp && *protocol != kUdp && *protocol != kIcmp && *protocol != kIcmp6;
+  };
+  std::vector<std::string> out;
+  for (const netjail::Rule& rule : policy.rules)
+    if (rule.action == Action::allow &&
+        (std::ranges::any_of(rule.services, strange) || std::ranges::any_of(rule.name_services, strange)))
+      out.push_back(rule.id);
+  return out;
+}
+
+// A foreign chain's drop beats our accept at any priority (measured: ARCHITECTURE.md). What pasta sends is
+// the host's own, which firewalls let out, and no rule of theirs has to be touched.
+void choose_way(UplinkPlan& plan, const Policy& policy, const HostFacts& host) {
+  using Kind = UplinkPlan::Kind;
+  plan.kind = policy.uplink == UplinkChoice::pasta || !host.privileged ? Kind::pasta : Kind::host;
+  std::vector<std::string> walls = find_walls(host, plan.kind);
+  if (plan.kind == Kind::host && policy.uplink == UplinkChoice::automatic && !walls.empty() &&
+      host.no_pasta.empty()) {
+    plan.kind = Kind::pasta;
+    plan.because = join_some(walls, kMostWalls);
+    walls = find_walls(host, Kind::pasta);
+    if (const auto stranded = find_stranded(policy); !stranded.empty())
+      plan.warnings.push_back(
+          plan.because +
+          " shuts the host's forwarding, and pasta carries TCP, UDP and ping alone: not all of " +
+          join_some(stranded, kMostWalls) + " is reached");
+  }
+  if (walls.empty()) return;
+  std::string what = join_some(walls, kMostWalls);
+  what += plan.kind == Kind::host ? " may drop what the host forwards for the jail"
+                                  : " may drop what pasta sends for the jail";
+  if (plan.kind == Kind::pasta)
+    what += "; open there what the host itself shall reach";
+  else if (policy.uplink == UplinkChoice::host)
+    what += "; without uplink = \"host\" pasta would carry it past";
+  else
+    what += "; pasta would carry it past, but: " + host.no_pasta;
+  plan.warnings.push_back(std::move(what));
+}
+
 }  // namespace
+
+std::vector<std::string> find_walls(const HostFacts& host, UplinkPlan::Kind way, bool parts) {
+  using nft::ForeignDrop;
+  const bool forwarded = way == UplinkPlan::Kind::host;
+  const auto on_the_way = [&](const std::string& pattern) {
+    return pattern.empty() || (forwarded && nft::overlap(pattern, kAnyJail)) ||
+           std::ranges::any_of(host.uplinks, [&](const HostUplink& uplink) {
+             return nft::overlap(pattern, uplink.interface);
+           });
+  };
+  const auto meets = [&](const nft::ForeignChain& chain) {
+    // Of input, a firewall lets replies in.
+    const bool at = chain.hook == Hook::postrouting ||
+                    (forwarded ? chain.hook == Hook::forward || chain.hook == Hook::prerouting
+                               : chain.hook == Hook::output);
+    return at && std::ranges::any_of(host.uplinks,
+                                     [&](const HostUplink& uplink) { return chain.takes(uplink.family); });
+  };
+  std::vector<std::string> out;
+  for (const nft::ForeignChain& chain : host.firewalls) {
+    if (!meets(chain)) continue;
+    // Elsewhere a rule with a condition is about somebody else mostly, and meets the host's own packets, too.
+    const bool any = parts || chain.hook == Hook::forward;
+    const auto drop = std::ranges::find_if(chain.drops, [&](const ForeignDrop& one) {
+      return (any || one.rest) && on_the_way(one.in) && on_the_way(one.out);
+    });
+    if (drop != chain.drops.end())
+      out.push_back(fmt::format("{} ({})", nft::name_of(chain), nft::describe(drop->kind)));
+  }
+  return out;
+}
 
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
   UplinkPlan plan;
@@ -83,8 +161,8 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
     plan.pools.push_back(*parse_prefix(pool));
   plan.pool_ipv6 = *parse_prefix("fd6e:6a00:6e6a::/64");
   if (!policy.opens_anything() || policy.uplink == UplinkChoice::none) return plan;
-  if (policy.uplink == UplinkChoice::pasta || !host.privileged) {
-    plan.kind = UplinkPlan::Kind::pasta;
+  choose_way(plan, policy, host);
+  if (plan.kind == UplinkPlan::Kind::pasta) {
     plan.mtu = kPastaMtu;
     const auto ipv6 = std::ranges::find(host.uplinks, Family::ipv6, &HostUplink::family);
     const bool way = ipv6 != host.uplinks.end();
@@ -97,7 +175,6 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
     return plan;
   }
 
-  plan.kind = UplinkPlan::Kind::host;
   plan.ipv6 = policy.ipv6 && host.ipv6;
   plan.host_table = host_table();
   for (const HostUplink& uplink : host.uplinks)

@@ -37,7 +37,8 @@ constexpr KeyInfo kKeys[] = {
      "is "
      "pasta(1), for everybody, which leaves the host's forwarding and tables alone; `none` is no way out, "
      "and "
-     "`auto` takes `host` for root and `pasta` without.",
+     "`auto` takes `host` for root, `pasta` without, and where another firewall can drop what the host "
+     "forwards.",
      kNow},
     {"network", "dns", "\"policy\" or \"none\"", "\"policy\"",
      "`policy` answers in the jail, by netjail's own resolver, the names that the rules allow; `none` "

@@ -50,8 +50,9 @@ Policy names_policy() {
   return make_policy(profile);
 }
 
-Plan plan(bool privileged, const Policy& of = policy()) {
+Plan plan(bool privileged, const Policy& of = policy(), std::vector<nft::ForeignChain> firewalls = {}) {
   HostFacts host;
+  host.firewalls = std::move(firewalls);
   host.privileged = privileged;
   host.addresses = AddressSet({{*parse_ip("198.51.100.2"), *parse_ip("198.51.100.2")},
                                {*parse_ip("2001:db8:1::2"), *parse_ip("2001:db8:1::2")}});
@@ -98,6 +99,15 @@ TEST_CASE("the plan without root") {
   compare("rootless.txt", render_plan_text(plan(false)));
   compare("rootless.nft", render_plan_nft(plan(false)));
   compare("rootless.json", render_plan_json(plan(false)));
+}
+
+TEST_CASE("the plan as root beside a firewall that shuts the host's forwarding") {
+  const nft::ForeignDrop all{nft::ForeignDrop::Kind::policy, true, "", ""};
+  const Plan past = plan(true, policy(),
+                         {{"ip", "filter", "FORWARD", nft::Hook::forward, {all}},
+                          {"ip", "filter", "OUTPUT", nft::Hook::output, {all}}});
+  compare("firewall.txt", render_plan_text(past));
+  compare("firewall.json", render_plan_json(past));
 }
 
 TEST_CASE("the plan of rules by name") {

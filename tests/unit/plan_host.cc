@@ -89,3 +89,91 @@ TEST_CASE("pasta: IPv6 in the jail where it has a way, or is shut") {
   CHECK_FALSE(plan("198.51.100.0/24", {v4}, false).ipv6);
   CHECK_FALSE(plan("2001:db8::/32", {v4}, true).ipv6);  // open, without a way
 }
+
+namespace {
+
+using Drop = nft::ForeignDrop;
+
+nft::ForeignChain chain(const char* family, nft::Hook hook, std::vector<Drop> drops) {
+  return {family, "t", "c", hook, std::move(drops)};
+}
+
+UplinkPlan beside(std::vector<nft::ForeignChain> firewalls, UplinkChoice uplink = UplinkChoice::automatic,
+                  const char* no_pasta = "", bool ipv6 = false, std::vector<Service> services = {}) {
+  Profile profile;
+  profile.uplink = uplink;
+  ProfileRule rule;
+  rule.to.push_back({Destination::Kind::internet, {}, "internet"});
+  rule.services = std::move(services);
+  profile.rules.push_back(rule);
+  HostFacts host;
+  host.uplinks = {{Family::ipv4, "eth0"}};
+  if (ipv6) host.uplinks.push_back({Family::ipv6, "eth0"});
+  host.firewalls = std::move(firewalls);
+  host.no_pasta = no_pasta;
+  return make_uplink(make_policy(profile), host);
+}
+
+bool past(const UplinkPlan& plan) { return plan.kind == UplinkPlan::Kind::pasta; }
+
+}  // namespace
+
+TEST_CASE("beside other firewalls: pasta where they can drop what the host forwards") {
+  using enum nft::Hook;
+  using enum Drop::Kind;
+  CHECK_FALSE(past(beside({})));
+  const nft::ForeignChain shut = chain("ip", forward, {{policy, true, "", ""}});
+  const UplinkPlan plan = beside({shut, chain("inet", forward, {{reject, false, "", ""}})});
+  CHECK(past(plan));
+  CHECK(plan.because == "table ip t chain c (policy drop), table inet t chain c (a rule rejects)");
+  CHECK(plan.warnings.empty());
+  CHECK(plan.host_table.chains.empty());
+  CHECK(plan.sysctls.empty());
+  CHECK(past(beside({chain("iptables-legacy", forward, {{drop, false, "", ""}})})));
+  CHECK(past(beside({chain("inet", forward, {{map, false, "", ""}})})));
+  CHECK(past(beside({chain("inet", forward, {{queue, false, "", ""}})})));
+  // Of other packets.
+  const nft::ForeignChain ipv6 = chain("ip6", forward, {{policy, true, "", ""}});
+  CHECK_FALSE(past(beside({ipv6})));
+  CHECK(past(beside({ipv6}, UplinkChoice::automatic, "", true)));
+  for (const char* other : {"virbr0", "br-*", "eth1", "e"}) {
+    CHECK_FALSE(
+        past(beside({chain("inet", forward, {{drop, false, other, ""}, {reject, true, "", other}})})));
+  }
+  for (const char* ours : {"eth0", "eth*", "nj*", "nj17", "n*"})
+    CHECK(past(beside({chain("inet", forward, {{drop, false, ours, ""}})})));
+  // Elsewhere what drops the rest; pasta does not meet what stands before routing.
+  CHECK(past(beside({chain("inet", prerouting, {{policy, true, "", ""}})})));
+  CHECK_FALSE(past(beside({chain("inet", prerouting, {{drop, false, "", ""}})})));
+  CHECK(past(beside({chain("ip", postrouting, {{drop, true, "", ""}})})));
+  CHECK_FALSE(past(beside({chain("ip", output, {{policy, true, "", ""}})})));
+}
+
+TEST_CASE("beside other firewalls: what may be dropped all the same is said") {
+  using enum nft::Hook;
+  using enum Drop::Kind;
+  const nft::ForeignChain shut = chain("ip", forward, {{policy, true, "", ""}});
+  const nft::ForeignChain host_shut = chain("ip", output, {{policy, true, "", ""}});
+  const auto warned = [](const UplinkPlan& plan, const char* of) {
+    return plan.warnings.size() == 1 && plan.warnings[0].find(of) != std::string::npos;
+  };
+  UplinkPlan plan = beside({shut}, UplinkChoice::host);
+  CHECK_FALSE(past(plan));
+  CHECK(warned(plan, "table ip t chain c (policy drop) may drop what the host forwards for the jail"));
+  CHECK(warned(plan, "uplink = \"host\""));
+  plan = beside({shut}, UplinkChoice::automatic, "it is not there");
+  CHECK_FALSE(past(plan));
+  CHECK(warned(plan, "but: it is not there"));
+  for (const UplinkChoice choice : {UplinkChoice::automatic, UplinkChoice::pasta}) {
+    plan = beside({shut, host_shut}, choice);
+    CHECK(past(plan));
+    CHECK(warned(plan, "may drop what pasta sends"));
+  }
+  const Service ssh{kTcp, PortRange{22, 22}, {}}, gre{47, {}, {}};
+  CHECK(beside({shut}, UplinkChoice::automatic, "", false, {ssh}).warnings.empty());
+  CHECK(warned(beside({shut}, UplinkChoice::automatic, "", false, {ssh, gre}),
+               "not all of allow-1 is reached"));
+  CHECK(beside({}, UplinkChoice::automatic, "", false, {gre}).warnings.empty());
+  CHECK(beside({host_shut}).warnings.empty());
+  CHECK(beside({shut}, UplinkChoice::none).warnings.empty());
+}

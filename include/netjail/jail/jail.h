@@ -13,6 +13,7 @@
 #include "netjail/base/result.h"
 #include "netjail/jail/streams.h"
 #include "netjail/kernel/child.h"
+#include "netjail/kernel/firewalls.h"
 #include "netjail/kernel/local.h"
 #include "netjail/os/fd.h"
 #include "netjail/plan/plan.h"
@@ -22,6 +23,10 @@ namespace netjail {
 
 // Reads the host; changes nothing, needs no privilege. /etc/hosts is left out when it is larger than 1 MiB.
 Result<HostFacts> probe_host(const HostQuestions& questions);
+
+// Other firewalls that can drop, and whether pasta can be used for a user inside instead of the host's
+// forwarding. As root.
+Status probe_firewalls(HostFacts& facts, uid_t user, Detail detail = Detail::enough);
 
 // Whether the way out without root is there: pasta, root's alone to write, and a /dev/net/tun to open.
 Status check_pasta();

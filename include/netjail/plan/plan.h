@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "netjail/net/hosts.h"
+#include "netjail/nft/foreign.h"
 #include "netjail/nft/ruleset.h"
 #include "netjail/policy/policy.h"
 
@@ -90,6 +91,9 @@ struct HostFacts {
   std::map<std::string, HostPath> paths;    // of those asked for the ones that are there
   std::vector<std::string> sockets;         // every path of the unix sockets found that somebody listens to
   std::vector<std::string> socket_folders;  // in which there is nothing but these
+  // Of other firewalls, those that can drop what the host forwards or sends; read as root alone.
+  std::vector<nft::ForeignChain> firewalls;
+  std::string no_pasta;  // why pasta cannot be used where `firewalls` would want it; empty: it can
   bool operator==(const HostFacts&) const = default;
 };
 
@@ -136,6 +140,10 @@ struct UplinkPlan {
   // first address of the first one where there is no host to share with.
   std::vector<Prefix> pools;
   Prefix pool_ipv6;
+  // pasta, though root: what of other firewalls can drop what the host forwards.
+  std::string because;
+  // What can drop what the jail sends, all the same, with the remedy; for the user to know before he wonders.
+  std::vector<std::string> warnings;
   bool operator==(const UplinkPlan&) const = default;
 };
 
@@ -274,6 +282,10 @@ nft::Ruleset make_host_addition(const AddressSet& added, const AddressSet& earli
 // Name of the counter that the flows of a rule bump.
 std::string counter_name(std::string_view rule_id);
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host);
+// Which chains of other firewalls can drop what a jail sends by a way (the host's forwarding, or pasta, whose
+// packets are the host's own), in words with the reason, one text per chain. `parts`: also those that drop a
+// part of it by a rule at a place where that is usual (a blocklist in front of the routing).
+std::vector<std::string> find_walls(const HostFacts& host, UplinkPlan::Kind way, bool parts = false);
 // Of written addresses alone: a policy of names has nothing open yet that could be proven.
 std::vector<ProofPacket> make_proof(const Policy& policy, bool ipv6);
 
