@@ -50,7 +50,7 @@ std::vector<Mount> make_mounts(const Policy& policy, const HostFacts& host, std:
   }
   if (uid == 0) {
     mounts.push_back(MountDevices{});
-    // What the cleaner restores is root's to write: the jail's root must not see it.
+    // What the keeper restores is root's to write: the jail's root must not see it.
     mounts.push_back(MountEmpty{"/run/netjail"});
     for (const KernelMount& mount : host.kernel_mounts)
       mounts.push_back(mount.devices ? Mount(MountEmpty{mount.target}) : Mount(MountReadOnly{mount.target}));

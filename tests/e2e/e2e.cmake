@@ -35,3 +35,7 @@ netjail_test(e2e_names_servers e2e SOURCES names_servers.cc MODULES test_support
 netjail_rootless_test(e2e_names_servers)
 netjail_test(e2e_names_flood e2e SOURCES names_flood.cc MODULES test_support)
 netjail_rootless_test(e2e_names_flood)
+netjail_test(e2e_lifetime e2e SOURCES lifetime.cc MODULES test_support kernel)
+netjail_rootless_test(e2e_lifetime)
+netjail_test(e2e_halts e2e SOURCES halts.cc MODULES test_support)
+netjail_rootless_test(e2e_halts)

@@ -223,6 +223,10 @@ nft::Ruleset make_host_addition(const AddressSet& added, const AddressSet& earli
 // Name of the counter that the flows of a rule bump.
 std::string counter_name(std::string_view rule_id);
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host);
+// What the host needs for its uplinks as they are now.
+void plan_host(UplinkPlan& plan, const HostFacts& host);
+// The host's table of that name as plans have it: the constant one or a guard; nothing for other names.
+std::optional<nft::Ruleset> find_host_table(std::string_view name);
 // Of written addresses alone: a policy of names has nothing open yet that could be proven.
 std::vector<ProofPacket> make_proof(const Policy& policy, bool ipv6);
 
