@@ -52,7 +52,7 @@ constexpr const char* kRemove = R"(
 }  // namespace
 
 void measure_throughput(const World& world, const Options& options, Table& table) {
-  // A cleaner that came late would switch the uplink's forwarding off below the references.
+  // A keeper that came late would switch the uplink's forwarding off below the references.
   wait_for_untouched_host(world);
   shell(world.host, kMake);
   const std::string ms = options.quick ? "200" : "300";

@@ -45,7 +45,7 @@ std::string write_profile(const World& world, const std::string& name, const std
 // theirs.
 void settle(std::size_t live_jails = 0);
 
-// Waits until what netjail switched on in the host is off again (its cleaner is detached), and fails when it
+// Waits until what netjail switched on in the host is off again (its keeper is detached), and fails when it
 // stays.
 void wait_for_untouched_host(const World& world);
 

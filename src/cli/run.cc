@@ -83,8 +83,8 @@ Result<Fd> open_report(const std::string& path) {
   return fd;
 }
 
-// As init of a container we are the cleaner's parent, and it dies with us: let it finish.
-void wait_for_cleaner() {
+// As init of a container we are the keeper's parent, and it dies with us: let it finish.
+void wait_for_keeper() {
   if (::getpid() != 1) return;
   while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
   }
@@ -131,6 +131,12 @@ Result<int> run_jailed(const Arguments& arguments) {
                                    std::move(behind_pasta ? *behind_pasta : *child)));
   SuperviseOptions options;
   options.on_uplink_lost = [] { tell_now("netjail: pasta has ended: the jail has no way out any more\n"); };
+  options.on_uplink_closed = [] {
+    tell(
+        "netjail: the jail had lost its way out: table inet netjail of the host, or a guard of it, was "
+        "replaced "
+        "by somebody (see the system log), or the jail's interface there was closed\n");
+  };
   if (live) options = live_lines(plan, std::move(options));
   if (!quiet) tell(describe_surprises(plan, streams, verbose));
   options.streams = streams.take();
@@ -152,7 +158,7 @@ Result<int> run_jailed(const Arguments& arguments) {
 
 Result<int> run_command(const Arguments& arguments) {
   Result<int> status = run_jailed(arguments);
-  wait_for_cleaner();  // the jail and its lock are gone
+  wait_for_keeper();  // the jail and its lock are gone
   return status;
 }
 

@@ -111,7 +111,7 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, std::optional<LocalWat
   NJ_TRY_AS(Router router, make_router(std::move(router_sockets)));
   NJ_TRY(rules.load(router.rules));
   NJ_TRY(rules.verify(router.rules));
-  if (plan.uplink.kind == UplinkPlan::Kind::host) NJ_TRY(make_host(lock, plan.uplink));
+  if (plan.uplink.kind == UplinkPlan::Kind::host) NJ_TRY(make_host(lock.folder(), plan.uplink));
   NJ_TRY_AS(JailSockets sockets, child.receive_jail());
   NJ_TRY_AS(Netlink jail_route, Netlink::adopt(std::move(sockets.route), NETLINK_ROUTE));
   NJ_TRY_AS(auto host_link, make_links(router.route, sockets.netns.get(), plan.uplink));
@@ -139,6 +139,10 @@ Result<Outcome> Jail::supervise(SuperviseOptions options) {
             supervise_child({state.plan, state.child, state.log, std::move(state.udp), std::move(state.tcp),
                              state.child.take_listener(), state.pasta ? state.pasta->pidfd() : -1,
                              state.host ? &*state.host : nullptr, state.router.rules, options}));
+  if (state.plan.uplink.kind == UplinkPlan::Kind::host && options.on_uplink_closed)
+    if (const auto link = find_link(state.router.route, std::string(kUplinkInterface));
+        link && !link->carrier)
+      options.on_uplink_closed();
   NJ_TRY_AS(const auto counters, read_counters(state.router.rules, state.plan.router.ruleset.table));
   const auto count_of = [&](std::string_view id) -> std::uint64_t {
     const auto now = counters.find(counter_name(id));

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -9,10 +10,12 @@
 #include <linux/sockios.h>
 #include <linux/veth.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 
 namespace netjail {
@@ -61,7 +64,9 @@ Result<LinkInfo> get_link(Netlink& route, MessageBuffer& messages, const std::st
   LinkInfo info;
   NJ_TRY(route.request(messages, what, [&info](const nlmsghdr* message) {
     if (message->nlmsg_type != RTM_NEWLINK) return;
-    info.index = static_cast<std::uint32_t>(static_cast<const ifinfomsg*>(NLMSG_DATA(message))->ifi_index);
+    const auto* header = static_cast<const ifinfomsg*>(NLMSG_DATA(message));
+    info.index = static_cast<std::uint32_t>(header->ifi_index);
+    info.carrier = (header->ifi_flags & IFF_LOWER_UP) != 0;
     each_attribute<ifinfomsg>(message, [&info](int type, const char* data, std::size_t size) {
       if (type == IFLA_MTU) info.mtu = value_at<std::uint32_t>(data, size);
       if (type == IFLA_IFNAME) info.name = std::string(data, strnlen(data, size));
@@ -149,6 +154,14 @@ void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwardin
   messages.close_nest(spec);
 
   header.ifi_flags = IFF_UP;
+  header.ifi_change = IFF_UP;
+  messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, header);
+}
+
+void append_link_down(MessageBuffer& messages, std::uint32_t index) {
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = static_cast<int>(index);
   header.ifi_change = IFF_UP;
   messages.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, header);
 }
@@ -250,6 +263,34 @@ Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,
     first = failed + 1;
   }
   return out;
+}
+
+Result<Fd> watch_ways() {
+  const std::string what = "cannot watch the host's routes";
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  if (!socket) return fail_errno(what);
+  constexpr std::uint32_t kMessageType = offsetof(nlmsghdr, nlmsg_type);
+  constexpr std::uint32_t kLength = NLMSG_HDRLEN + offsetof(rtmsg, rtm_dst_len);
+  // BPF reads numbers as big-endian.
+  std::array<sock_filter, 7> code{{
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kMessageType),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWRULE), 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 0, 3),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kLength),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 1, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  }};
+  const sock_fprog program{code.size(), code.data()};
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0)
+    return fail_errno(what);
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  for (const auto group : {RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE})
+    address.nl_groups |= 1u << (group - 1);
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail_errno(what);
+  return socket;
 }
 
 }  // namespace netjail

@@ -158,6 +158,11 @@ void build(nftnl_rule* rule, const nft::CtStatusDnat&) {
   ct(rule, NFT_CT_STATUS);
   any_bit(rule, std::uint32_t{IPS_DST_NAT});
 }
+void build(nftnl_rule* rule, const nft::CtUntranslated&) {
+  ct(rule, NFT_CT_STATUS);
+  mask_bits(rule, std::uint32_t{IPS_CONFIRMED | IPS_SRC_NAT});
+  equals(rule, std::uint32_t{IPS_CONFIRMED});
+}
 void build(nftnl_rule* rule, const nft::FibSpoofed&) {
   nftnl_expr* fib = add(rule, "fib");
   nftnl_expr_set_u32(fib, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_OIF);

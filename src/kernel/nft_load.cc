@@ -1,5 +1,6 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,17 @@
 #include "nft_message.h"
 
 namespace netjail {
+namespace {
+
+constexpr std::uint32_t kPersistent = 4;  // NFT_TABLE_F_PERSIST; not in Debian 12's headers
+
+void put_table_deletion(MessageBuffer& out, const std::string& table) {
+  begin_nft(out, NFT_MSG_DELTABLE, 0);
+  out.put_string(NFTA_TABLE_NAME, table);
+}
+
+}  // namespace
+
 std::string EncodedRuleset::name_of(const Subject& subject) const {
   const nft::Ruleset& ruleset = *ruleset_;
   switch (subject.kind) {
@@ -54,9 +66,11 @@ void EncodedRuleset::add(Subject subject, const Put& put) {
   subjects_.resize(messages_.messages(), subject);
 }
 
-EncodedRuleset::EncodedRuleset(const nft::Ruleset& ruleset) : ruleset_(&ruleset) {
+EncodedRuleset::EncodedRuleset(const nft::Ruleset& ruleset, TableOptions options) : ruleset_(&ruleset) {
   const std::string& table = ruleset.table;
-  add({Kind::table}, [&] { put_table(messages_, table, NLM_F_CREATE | NLM_F_EXCL); });
+  if (options.replace) add({Kind::table}, [&] { put_table_deletion(messages_, table); });
+  add({Kind::table},
+      [&] { put_table(messages_, table, NLM_F_CREATE | NLM_F_EXCL, options.persistent ? kPersistent : 0); });
   for (std::size_t i = 0; i < ruleset.sets.size(); ++i) {
     add({Kind::set, i},
         [&] { put_set(messages_, table, ruleset.sets[i], static_cast<std::uint32_t>(i + 1)); });
@@ -73,9 +87,9 @@ EncodedRuleset::EncodedRuleset(const nft::Ruleset& ruleset) : ruleset_(&ruleset)
   }
 }
 
-Result<EncodedRuleset> EncodedRuleset::encode(const nft::Ruleset& ruleset) {
+Result<EncodedRuleset> EncodedRuleset::encode(const nft::Ruleset& ruleset, TableOptions options) {
   NJ_TRY(check_limits(ruleset));
-  return EncodedRuleset(ruleset);
+  return EncodedRuleset(ruleset, options);
 }
 
 // Sends them as one batch. Where net.core.wmem_max binds us (rootless) and they do not fit, as several:
@@ -121,8 +135,8 @@ Status EncodedRuleset::load(Netlink& netfilter) const {
   return status;
 }
 
-Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset) {
-  NJ_TRY_AS(const EncodedRuleset encoded, EncodedRuleset::encode(ruleset));
+Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset, TableOptions options) {
+  NJ_TRY_AS(const EncodedRuleset encoded, EncodedRuleset::encode(ruleset, options));
   return encoded.load(netfilter);
 }
 
@@ -137,23 +151,48 @@ Status extend_ruleset(Netlink& netfilter, const nft::Ruleset& more) {
   return netfilter.request(batch, "cannot add to table " + more.table);
 }
 
-Result<bool> table_exists(Netlink& netfilter, const std::string& table) {
+Result<std::optional<TableInfo>> find_table(Netlink& netfilter, const std::string& table) {
   MessageBuffer request;
   begin_nft(request, NFT_MSG_GETTABLE, 0);
   request.put_string(NFTA_TABLE_NAME, table);
-  const Status status = netfilter.request(request, "cannot look for table " + table);
-  if (status) return true;
-  if (status.error().code == ENOENT) return false;
+  TableInfo info;
+  const Status status =
+      netfilter.request(request, "cannot look for table " + table, [&info](const nlmsghdr* message) {
+        const Octets attributes = message_attributes(message, sizeof(nfgenmsg));
+        if (const auto handle = find_attribute(attributes, NFTA_TABLE_HANDLE))
+          info.handle = big_endian<std::uint64_t>(*handle);
+        if (const auto flags = find_attribute(attributes, NFTA_TABLE_FLAGS))
+          info.dormant = (big_endian<std::uint32_t>(*flags) & NFT_TABLE_F_DORMANT) != 0;
+      });
+  if (status) return info;
+  if (status.error().code == ENOENT) return std::nullopt;
   return std::unexpected(status.error());
+}
+
+Status own_table(Netlink& netfilter, const std::string& table) {
+  MessageBuffer batch;
+  begin_batch(batch);
+  put_table(batch, table, 0, NFT_TABLE_F_OWNER | kPersistent);
+  end_batch(batch);
+  return netfilter.request(batch, "cannot own table " + table);
 }
 
 Status delete_table(Netlink& netfilter, const std::string& table) {
   MessageBuffer batch;
   begin_batch(batch);
-  begin_nft(batch, NFT_MSG_DELTABLE, 0);
-  batch.put_string(NFTA_TABLE_NAME, table);
+  put_table_deletion(batch, table);
   end_batch(batch);
   return netfilter.request(batch, "cannot delete table " + table);
+}
+
+Result<Fd> watch_rulesets() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1u << (NFNLGRP_NFTABLES - 1);
+  if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    return fail_errno("cannot watch the packet filter");
+  return socket;
 }
 
 }  // namespace netjail

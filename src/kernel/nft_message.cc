@@ -100,10 +100,10 @@ void end_batch(MessageBuffer& out) {
   out.begin(NFNL_MSG_BATCH_END, NLM_F_REQUEST, header);
 }
 
-void put_table(MessageBuffer& out, const std::string& table, std::uint16_t flags) {
+void put_table(MessageBuffer& out, const std::string& table, std::uint16_t flags, std::uint32_t table_flags) {
   const Owned<nftnl_table, nftnl_table_free> object(nftnl_table_alloc());
   nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table.c_str());
-  nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, 0);
+  nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, table_flags);
   add_message(out, NFT_MSG_NEWTABLE, flags,
               [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
 }

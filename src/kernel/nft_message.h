@@ -25,8 +25,9 @@ void put_be32(MessageBuffer& out, std::uint16_t attribute, std::uint32_t value);
 // Lengths that the kernel would cut or refuse without words, as an Error that names the object.
 Status check_limits(const nft::Ruleset& ruleset);
 
-// `flags`: NLM_F_CREATE and so on.
-void put_table(MessageBuffer& out, const std::string& table, std::uint16_t flags);
+// `flags`: NLM_F_CREATE and so on; `table_flags`: NFT_TABLE_F_*.
+void put_table(MessageBuffer& out, const std::string& table, std::uint16_t flags,
+               std::uint32_t table_flags = 0);
 void put_counter(MessageBuffer& out, const std::string& table, const nft::CounterObject& counter);
 void put_set(MessageBuffer& out, const std::string& table, const nft::Set& set, std::uint32_t id);
 // One or more messages; none for an empty set and for one that learns.

@@ -90,6 +90,7 @@ class Walk {
   Step meet(const CtDirection& e, int) const { return when(tracked() && packet_.ct_reply == e.reply); }
   Step meet(const CtMark& e, int) const { return when(tracked() && evaluation_.ct_mark == e.mark); }
   Step meet(const CtStatusDnat&, int) const { return when(tracked() && packet_.ct_dnat); }
+  Step meet(const CtUntranslated&, int) const { return when(tracked() && packet_.ct_untranslated); }
   Step meet(const FibSpoofed&, int) const { return when(packet_.spoofed); }
 
   Step meet(const Fragment&, int) const { return when(packet_.fragment); }

@@ -84,6 +84,9 @@ struct Text {
   }
   std::string operator()(const CtMark& e) const { return "ct mark " + hex(e.mark); }
   std::string operator()(const CtStatusDnat&) const { return "ct status dnat"; }
+  std::string operator()(const CtUntranslated&) const {
+    return "ct status & (confirmed | snat) == confirmed";
+  }
   std::string operator()(const FibSpoofed&) const { return "fib saddr . iif oif missing"; }
   std::string operator()(const Fragment&) const { return "ip frag-off & 0x3fff != 0"; }
   std::string operator()(const NextHeader& e) const { return "ip6 nexthdr " + std::to_string(e.protocol); }

@@ -218,7 +218,7 @@ void FilesMaker::name_service() {
 
 void FilesMaker::cover() {
   if (caller_.uid == 0) {
-    // What the cleaner restores is root's to write: the jail's root must not see it.
+    // What the keeper restores is root's to write: the jail's root must not see it.
     if (is_visible("/run/netjail")) plan_.mounts.push_back(MountEmpty{"/run/netjail"});
   }
   for (const KernelMount& mount : host_.kernel_mounts) {

@@ -15,10 +15,9 @@ constexpr std::int32_t kBeforeFilter = -10;  // before the filter chains of ufw,
 constexpr std::int32_t kSrcnat = 100;
 constexpr std::uint32_t kPastaMtu = 65520;  // its largest; at 1500 a jail gets a tenth of the throughput
 
-// Names no jail: the same text whatever runs (DESIGN.md section 2). If somebody deletes it the jails lose
-// their way out (nothing masquerades); the filter is in each jail's router. Only an address that the host got
-// after the launch is guarded by this input chain alone (without it, the supervisor watches: local.h says why
-// not here).
+// Names no jail: the same text whatever runs (DESIGN.md section 2). The filter is in each jail's router; here
+// is what masquerades, and the only guard of addresses that the host got after the launch (where there is no
+// such table the supervisor watches: local.h says why not here). The keeper keeps it (jail/keeper.h).
 Ruleset host_table() {
   Ruleset table;
   table.table = kTable;
@@ -30,18 +29,27 @@ Ruleset host_table() {
       {"forward",
        BaseChain{false, Hook::forward, kBeforeFilter, false},
        {{{IifName{kAnyJail}, OifName{kAnyJail}, Drop{}}, "jails do not see each other"},
-        {{IifName{kAnyJail}, CtStatusDnat{}, Drop{}}, "no published port of a container"}}});
+        {{IifName{kAnyJail}, CtStatusDnat{}, Drop{}}, "no published port of a container"},
+        // It would keep its source for as long as it lives, whatever masquerades by now.
+        {{IifName{kAnyJail}, CtUntranslated{}, L4Proto{kTcp}, RejectTcpReset{}},
+         "began without masquerading"},
+        {{IifName{kAnyJail}, CtUntranslated{}, RejectAdmin{}}, "began without masquerading"}}});
   table.chains.push_back({"postrouting",
                           BaseChain{true, Hook::postrouting, kSrcnat, false},
                           {{{IifName{kAnyJail}, OifName{kAnyJail, true}, Masquerade{true}}, ""}}});
   return table;
 }
 
-// Forwarding switched on for the jails must not make the host a router for its neighbours.
+constexpr std::string_view kAllInterfaces = "all";
+const std::string kGuard = std::string(kTable) + "-guard-";
+
+std::string suffix(Family family) { return family == Family::ipv4 ? "-ipv4" : "-ipv6"; }
+
+// Forwarding switched on for the jails must not make the host a router for its neighbours. `interface`: empty
+// for all of them.
 Ruleset guard(const std::string& interface, Family family) {
-  const std::string name = interface.empty() ? "all" : interface;
   Ruleset table;
-  table.table = fmt::format("{}-guard-{}-{}", kTable, name, family == Family::ipv4 ? "ipv4" : "ipv6");
+  table.table = kGuard + (interface.empty() ? std::string(kAllInterfaces) : interface) + suffix(family);
   std::vector<Expression> expressions;
   if (interface.empty())
     expressions.push_back(IifName{kAnyJail, true});
@@ -150,6 +158,19 @@ std::vector<std::string> find_walls(const HostFacts& host, UplinkPlan::Kind way,
   return out;
 }
 
+std::optional<Ruleset> find_host_table(std::string_view name) {
+  if (name == kTable) return host_table();
+  if (!name.starts_with(kGuard)) return std::nullopt;
+  name.remove_prefix(kGuard.size());
+  for (const Family family : kFamilies) {
+    const std::string end = suffix(family);
+    if (!name.ends_with(end) || name.size() == end.size()) continue;
+    const std::string_view interface = name.substr(0, name.size() - end.size());
+    return guard(interface == kAllInterfaces ? std::string() : std::string(interface), family);
+  }
+  return std::nullopt;
+}
+
 UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
   UplinkPlan plan;
   plan.mtu = host.mtu;
@@ -175,7 +196,13 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
     return plan;
   }
 
-  plan.ipv6 = policy.ipv6 && host.ipv6;
+  plan_host(plan, host);
+  return plan;
+}
+
+void plan_host(UplinkPlan& plan, const HostFacts& host) {
+  plan.kind = UplinkPlan::Kind::host;
+  plan.ipv6 = plan.ipv6 && host.ipv6;
   plan.host_table = host_table();
   for (const HostUplink& uplink : host.uplinks)
     if (uplink.family == Family::ipv4 || plan.ipv6) plan_uplink(plan, uplink, host);
@@ -186,7 +213,6 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host) {
   plan.link_sysctls.push_back({"net/ipv4/conf/%s/forwarding", "1"});
   if (plan.ipv6 && host.ipv6_force_forwarding)
     plan.link_sysctls.push_back({"net/ipv6/conf/%s/force_forwarding", "1"});
-  return plan;
 }
 
 namespace {

@@ -53,7 +53,7 @@ TEST_CASE("each system call of the set-up fails once: no start, or a start with 
   REQUIRE_MESSAGE(world().call({"strace", "--version"}).ok(), "this test needs strace(1)");
   const Snapshot& before = world().untouched();
   world().servers().forget();
-  // A jail that lives meanwhile keeps the cleaner: else strace would wait for a new one in every run.
+  // A jail that lives meanwhile keeps the keeper: else strace would wait for a new one in every run.
   Process other = world().start(
       {.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; read line"}),
        .keep_input_open = true,
@@ -125,7 +125,7 @@ TEST_CASE("a caller that ignores SIGCHLD") {
   CHECK_MESSAGE(outcome.status == 5, outcome.describe());
 }
 
-TEST_CASE("root inside cannot reach what the cleaner restores, nor the host's sysctls by another mount" *
+TEST_CASE("root inside cannot reach what the keeper restores, nor the host's sysctls by another mount" *
           only_root("inside is no root where there is none outside")) {
   if (!needs_root()) return;
   const std::string other = world().directory() + "/proc";
@@ -139,7 +139,7 @@ TEST_CASE("root inside cannot reach what the cleaner restores, nor the host's sy
                 outcome.describe());
 }
 
-TEST_CASE("the cleaner outlives signals, and restores what was there" *
+TEST_CASE("the keeper outlives signals, and restores what was there" *
           only_root("without root nothing of the host is changed")) {
   if (!needs_root()) return;
   const Snapshot& before = world().untouched();

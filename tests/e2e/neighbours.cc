@@ -69,7 +69,7 @@ TEST_CASE("fifty at once work, and the last one out puts everything back") {
   CHECK_MESSAGE(left.empty(), left);
 }
 
-TEST_CASE("what flushes or deletes the host's tables cuts a jail off, it opens nothing") {
+TEST_CASE("what flushes or deletes the host's tables opens nothing") {
   if (!needs_root()) return;
   Process shell = world().start({.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c",
                                                           "echo ready; read line; " + std::string(kProbe) +

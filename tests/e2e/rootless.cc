@@ -37,7 +37,7 @@ TEST_CASE(
     "uplink = \"pasta\" as root: nothing of the host's is touched, and whoever is inside is who he would "
     "be") {
   if (!needs_root()) return;
-  CHECK(eventually([] { return descendants().empty(); }, 5s));  // cleaners
+  CHECK(eventually([] { return descendants().empty(); }, 5s));  // keepers
   FakeWorld fresh = make_world();
   const std::string profile = fresh.write("pasta.toml", R"([network]
 uplink = "pasta"

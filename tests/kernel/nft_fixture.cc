@@ -154,7 +154,7 @@ class RandomRule {
   RandomRule(Dice& dice, const Ruleset& ruleset) : dice_(dice), ruleset_(ruleset) {}
 
   void add() {
-    switch (dice_.below(13)) {
+    switch (dice_.below(14)) {
       case 0: return put(IifName{random_interface(dice_), dice_.coin()});
       case 1: return put(OifName{random_interface(dice_), dice_.coin()});
       case 2: return put(CtState{std::vector{1U, 2U, 6U, 8U, 64U, 79U}[dice_.below(6)]});
@@ -167,6 +167,7 @@ class RandomRule {
         return put(
             Log{static_cast<std::uint16_t>(dice_.below(65536)), dice_.coin() ? "NJ " : "", dice_.below(300)});
       case 9: return put(SetCtMark{dice_.below(0xffffffff)});
+      case 13: return put(CtUntranslated{});
       case 10: return add_address();
       case 11: return add_port();
       default: return add_icmp();

@@ -84,16 +84,16 @@ TEST_CASE("a table is loaded, found, read back, deleted") {
   if (!needs_root()) return;
   World world = make_world();
   const nft::Ruleset ruleset = every_expression();
-  CHECK(table_exists(world.netfilter, "t") == Result<bool>(false));
+  CHECK(!find_table(world.netfilter, "t")->has_value());
   must(load_ruleset(world.netfilter, ruleset));
-  CHECK(table_exists(world.netfilter, "t") == Result<bool>(true));
+  CHECK(find_table(world.netfilter, "t")->has_value());
   must(verify_ruleset(world.netfilter, ruleset));
   const std::string text = list(world);
   CHECK(text.find("elements = { 10.0.0.0/8, 192.0.2.1,") != std::string::npos);
   CHECK(text.find("elements = { 80, 443, 8000-8100, 65535 }") != std::string::npos);
   CHECK(text.find("comment \"a spoofed source\"") != std::string::npos);
   must(delete_table(world.netfilter, "t"));
-  CHECK(table_exists(world.netfilter, "t") == Result<bool>(false));
+  CHECK(!find_table(world.netfilter, "t")->has_value());
   CHECK(list(world).empty());
 }
 
@@ -327,8 +327,8 @@ TEST_CASE("an unprivileged socket: what does not fit its buffers goes in parts, 
     if (status) return "a jump to nowhere was loaded";
     if (status.error().what.find("rule 2901 of chain forward") == std::string::npos)
       return status.error().what;
-    const Result<bool> there = table_exists(netfilter, "t");
-    if (!there || *there) return "a part of the table remained";
+    const auto there = find_table(netfilter, "t");
+    if (!there || there->has_value()) return "a part of the table remained";
     return {};
   });
   CHECK_MESSAGE(problem.empty(), problem);

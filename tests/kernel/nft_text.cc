@@ -156,6 +156,7 @@ const std::vector<Encoded>& table() {
       {{CtDirection{true}}, {"ct load direction => reg 1", "cmp eq reg 1 0x00000001"}},
       {{CtMark{0x4e4a0001}}, {"ct load mark => reg 1", "cmp eq reg 1 0x4e4a0001"}},
       {{CtStatusDnat{}}, {"ct load status => reg 1", masked("0x00000020"), kNotZero}},
+      {{CtUntranslated{}}, {"ct load status => reg 1", masked("0x00000018"), "cmp eq reg 1 0x00000008"}},
       {{FibSpoofed{}}, {"fib saddr . iif oif present => reg 1", "cmp eq reg 1 0x00000000"}},
       {{NfProto{Family::ipv4}, Fragment{}},
        {kNfproto, kIs4, "payload load 2b @ network header + 6 => reg 1",

@@ -27,7 +27,7 @@ struct Snapshot {
 std::string difference(const Snapshot& before, const Snapshot& after);
 
 // Takes snapshots until there is no difference to `before`, at most until the deadline; then the last
-// difference. netjail's cleaner removes its table in the host about a second after the last jail has ended.
+// difference. netjail's keeper removes its table in the host about a second after the last jail has ended.
 std::string leaked(Place place, const Snapshot& before, Milliseconds deadline = 5s);
 
 }  // namespace netjail::test

@@ -58,7 +58,7 @@ class FakeWorld {
   const NetworkNamespace& internet() const { return internet_; }
   const NetworkNamespace& lan() const { return lan_; }
   Servers& servers() { return servers_; }
-  // The host before anything ran in it. Taken later, a snapshot may show what netjail's cleaner is about to
+  // The host before anything ran in it. Taken later, a snapshot may show what netjail's keeper is about to
   // remove.
   const Snapshot& untouched() const { return untouched_; }
   const std::string& directory() const {

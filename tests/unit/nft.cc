@@ -191,12 +191,14 @@ TEST_CASE("matches on connection tracking") {
   CHECK(holds(CtDirection{false}, p));
   CHECK(!holds(CtDirection{true}, p));
   CHECK(!holds(CtStatusDnat{}, p));
+  CHECK(!holds(CtUntranslated{}, p));
   CHECK(!holds(CtMark{7}, p));
   CHECK(holds(CtMark{0}, p));
-  p.ct_mark = 7, p.ct_reply = true, p.ct_dnat = true, p.ct_state = kEstablished;
+  p.ct_mark = 7, p.ct_reply = true, p.ct_dnat = true, p.ct_untranslated = true, p.ct_state = kEstablished;
   CHECK(holds(CtMark{7}, p));
   CHECK(holds(CtDirection{true}, p));
   CHECK(holds(CtStatusDnat{}, p));
+  CHECK(holds(CtUntranslated{}, p));
   // No entry: nothing to compare with.
   for (const auto state : {kInvalid, kUntracked}) {
     p.ct_state = state;
@@ -204,6 +206,7 @@ TEST_CASE("matches on connection tracking") {
     CHECK(!holds(CtMark{7}, p));
     CHECK(!holds(CtDirection{true}, p));
     CHECK(!holds(CtStatusDnat{}, p));
+    CHECK(!holds(CtUntranslated{}, p));
     CHECK(walk({rule({SetCtMark{9}, Accept{}})}, p).ct_mark == 7);
   }
   p = packet("192.0.2.1");

@@ -2,7 +2,7 @@
 //
 // What apply makes lives exactly as long as this process holds it: the namespaces are anonymous, the rules
 // are in the router's, the veths die with them. Only the host's table and sysctls outlive a SIGKILL; the
-// cleaner (host_state.h) puts them back when the last jail is gone.
+// keeper (keeper.h) puts them back when the last jail is gone.
 #pragma once
 
 #include <functional>
@@ -42,6 +42,8 @@ struct SuperviseOptions {
   std::function<void(const RefusedNamespace&)> on_refused_namespace;
   // The process that was the way out has ended: nothing is reached any more.
   std::function<void()> on_uplink_lost;
+  // At the end: the keeper had taken the way out away (keeper.h), or somebody closed it.
+  std::function<void()> on_uplink_closed;
   std::vector<StreamRelay> streams;  // to be pumped until the program has ended
 };
 
@@ -50,7 +52,7 @@ struct SuperviseOptions {
 class HostLock {
  public:
   HostLock() = default;  // for a run without a way out
-  // Needs: root. Waits while the cleaner of earlier runs is at work (tens of milliseconds).
+  // Needs: root. Waits while the keeper of earlier runs is at work (tens of milliseconds).
   static Result<HostLock> take();
   const std::string& folder() const { return folder_; }
 

@@ -32,6 +32,8 @@ void append_veth(MessageBuffer& messages, const Veth& veth);
 void append_link_settings(MessageBuffer& messages, std::uint32_t index, std::uint32_t mtu);
 // Up, without an IPv6 link-local address. `forwarding`: IPv4 forwarding of this link alone.
 void append_link_up(MessageBuffer& messages, std::uint32_t index, bool forwarding);
+// Nothing passes any more, in either direction; the routes through it go.
+void append_link_down(MessageBuffer& messages, std::uint32_t index);
 // A host address (/32, /128), without duplicate address detection.
 void append_address(MessageBuffer& messages, std::uint32_t index, const Ip& ip);
 // Directly through the link. `exclusive`: EEXIST if there is a route for exactly this prefix already;
@@ -42,6 +44,7 @@ void append_route(MessageBuffer& messages, const Prefix& prefix, std::uint32_t i
 struct LinkInfo {
   std::uint32_t index = 0;
   std::uint32_t mtu = 0;
+  bool carrier = false;  // of a veth pair: both ends are up
   std::string name;
 };
 Result<LinkInfo> find_link(Netlink& route, const std::string& name);
@@ -73,5 +76,9 @@ struct RouteInfo {
 // One for each destination; nothing where there is no way.
 Result<std::vector<std::optional<RouteInfo>>> find_routes(Netlink& route,
                                                           const std::vector<Ip>& destinations);
+
+// A socket that can be read when the way to the Internet may have changed: a default route, a half of one, or
+// a policy rule has come. Other routes wake nobody: a launch adds two.
+Result<Fd> watch_ways();
 
 }  // namespace netjail

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,18 @@
 
 namespace netjail {
 
+// How a table is made.
+struct TableOptions {
+  bool persistent = false;  // own_table() can have it. Linux 6.9; EOPNOTSUPP before
+  bool replace = false;     // the one of this name goes, in the same transaction
+};
+
 // The messages that make a table, encoded before there is a socket to send them through. Refers to the
 // ruleset.
 class EncodedRuleset {
  public:
   // An error when the kernel's formats cannot hold something of it.
-  static Result<EncodedRuleset> encode(const nft::Ruleset& ruleset);
+  static Result<EncodedRuleset> encode(const nft::Ruleset& ruleset, TableOptions options = {});
 
   // Makes the table, which must not exist yet (else EEXIST). Needs: CAP_NET_ADMIN over the socket's
   // namespace. An error names the object ("rule 3 of chain forward: ...") and carries the kernel's words;
@@ -38,7 +45,7 @@ class EncodedRuleset {
     std::size_t index = 0;
     std::size_t rule = 0;
   };
-  explicit EncodedRuleset(const nft::Ruleset& ruleset);
+  EncodedRuleset(const nft::Ruleset& ruleset, TableOptions options);
   template <class Put>
   void add(Subject subject, const Put& put);
   Status send(Netlink& netfilter, bool& sent) const;
@@ -51,16 +58,29 @@ class EncodedRuleset {
   std::vector<Subject> subjects_;
 };
 // Encoded and used at once.
-Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
+Status load_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset, TableOptions options = {});
 Status verify_ruleset(Netlink& netfilter, const nft::Ruleset& ruleset);
 
 // Adds the elements of `more`'s sets to sets that exist, and puts its rules in front of those of their
 // chains: all or nothing.
 Status extend_ruleset(Netlink& netfilter, const nft::Ruleset& more);
 
-// True if the table exists in the socket's namespace.
-Result<bool> table_exists(Netlink& netfilter, const std::string& table);
-// Waits for RCU in the kernel (10-20 ms): only for the cleaner.
+struct TableInfo {
+  std::uint64_t handle = 0;  // another one when it was deleted and made anew
+  bool dormant = false;      // its chains are out of use: nft add table ... { flags dormant; }
+  bool operator==(const TableInfo&) const = default;
+};
+// Nothing when there is none in the socket's namespace.
+Result<std::optional<TableInfo>> find_table(Netlink& netfilter, const std::string& table);
+// From now on nobody but this socket can change or delete the table, `nft flush ruleset` passes over it; when
+// the socket is closed, it stays. Of a table that was made persistent and has no owner; else EOPNOTSUPP. One
+// that is not there is made, without chains.
+Status own_table(Netlink& netfilter, const std::string& table);
+// A socket that can be read when any table of the namespace has changed, or (ENOBUFS) many have. The kernel
+// then writes a message for each object that is loaded anywhere on the machine, in every namespace: measured
+// 5 µs for each element of a set.
+Result<Fd> watch_rulesets();
+// Waits for RCU in the kernel (10-20 ms): only for the keeper.
 Status delete_table(Netlink& netfilter, const std::string& table);
 
 struct CounterValue {

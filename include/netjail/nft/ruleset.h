@@ -102,6 +102,10 @@ struct CtMark {
 struct CtStatusDnat {
   bool operator==(const CtStatusDnat&) const = default;
 };  // ct status dnat
+// Of a flow that has been let out with the source that it came with: masquerading would have come first.
+struct CtUntranslated {
+  bool operator==(const CtUntranslated&) const = default;
+};  // ct status & (confirmed | snat) == confirmed
 // fib saddr . iif oif missing: no route back to the source through the interface it came from (a spoofed
 // source)
 struct FibSpoofed {
@@ -190,10 +194,11 @@ struct Goto {
   bool operator==(const Goto&) const = default;
 };
 
-using Expression = std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType,
-                                CtState, CtDirection, CtMark, CtStatusDnat, FibSpoofed, Fragment, NextHeader,
-                                HeaderLength, RoutingHeader, FlowsOver, Counter, Limit, Log, SetCtMark,
-                                Masquerade, RejectTcpReset, RejectAdmin, Accept, Drop, Return, Jump, Goto>;
+using Expression =
+    std::variant<IifName, OifName, NfProto, L4Proto, DaddrIn, DportIn, Dport, IcmpType, CtState, CtDirection,
+                 CtMark, CtStatusDnat, CtUntranslated, FibSpoofed, Fragment, NextHeader, HeaderLength,
+                 RoutingHeader, FlowsOver, Counter, Limit, Log, SetCtMark, Masquerade, RejectTcpReset,
+                 RejectAdmin, Accept, Drop, Return, Jump, Goto>;
 
 struct Rule {
   std::vector<Expression> expressions;
@@ -237,6 +242,7 @@ struct Packet {
   bool ct_reply = false;
   std::uint32_t ct_mark = 0;
   bool ct_dnat = false;
+  bool ct_untranslated = false;
   bool spoofed = false;
   bool fragment = false;
   bool extended = false;  // IPv4 options, IPv6 extension headers

@@ -286,6 +286,10 @@ UplinkPlan make_uplink(const Policy& policy, const HostFacts& host);
 // packets are the host's own), in words with the reason, one text per chain. `parts`: also those that drop a
 // part of it by a rule at a place where that is usual (a blocklist in front of the routing).
 std::vector<std::string> find_walls(const HostFacts& host, UplinkPlan::Kind way, bool parts = false);
+// What the host needs for its uplinks as they are now.
+void plan_host(UplinkPlan& plan, const HostFacts& host);
+// The host's table of that name as plans have it: the constant one or a guard; nothing for other names.
+std::optional<nft::Ruleset> find_host_table(std::string_view name);
 // Of written addresses alone: a policy of names has nothing open yet that could be proven.
 std::vector<ProofPacket> make_proof(const Policy& policy, bool ipv6);
 
