@@ -41,9 +41,8 @@ std::vector<std::string> roles() {
 // The supervisor's name is the beginning of the others'.
 pid_t find(const std::string& role, JailShell& jail) {
   if (role == "netjail") return jail.process().pid();
-  const auto found = named(role);
-  REQUIRE(found.size() == 1);
-  return found.front();
+  REQUIRE(eventually([&role] { return named(role).size() == 1; }));
+  return named(role).front();
 }
 
 void check_nothing_arrived() {
@@ -80,7 +79,7 @@ TEST_CASE("SIGKILL of each process while the program floods a refused destinatio
         CHECK_FALSE(jail.reaches("tcp 198.51.100.2 22"));
         // The next run has a keeper again.
         CHECK(world().netjail({"--profile", "internet", "--", "true"}).ok());
-        CHECK(named("netjail-keeper").size() == 1);
+        CHECK(eventually([] { return named("netjail-keeper").size() == 1; }));
       }
       check_nothing_arrived();
     }
