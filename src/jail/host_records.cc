@@ -114,8 +114,14 @@ Status ensure_table(Netlink& netfilter, const std::string& folder, const nft::Ru
   if (!there) {
     NJ_TRY(write_record(folder, std::string(kTableRecord) + encode(table.table), table.table + "\n"));
     const Status loaded = load_host_table(netfilter, table, false);
-    if (loaded) wake_keeper(folder);
-    if (loaded || loaded.error().code != EEXIST) return loaded;  // EEXIST: another run was faster
+    if (loaded) {
+      wake_keeper(folder);
+      return {};
+    }
+    // Another run was faster, or the keeper, who had read the record (EPERM: and owns it already).
+    if (loaded.error().code != EEXIST && loaded.error().code != EPERM) return loaded;
+    NJ_TRY_AS(const auto made, find_table(netfilter, table.table));
+    if (!made) return loaded;
   }
   Status same = there && there->dormant ? fail("it is dormant") : verify_ruleset(netfilter, table);
   if (!same) {

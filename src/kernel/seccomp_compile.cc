@@ -130,14 +130,23 @@ void add_protocols(Rules& rules, bool inet, bool inet6) {
 
 // AF_VSOCK and others are not confined by a network namespace, and socket(2) loads a module for each.
 // socketpair(2) asks the same protocols before it finds that they have no pairs.
-void add_families(Rules& rules, std::span<const int> families) {
-  for (const Bits& wrong : complement(families)) {
-    const Comparisons when =
-        wrong.mask == 0 ? Comparisons{} : Comparisons{argument(0, wrong.mask, wrong.value)};
-    rules.refuse(SCMP_SYS(socket), EAFNOSUPPORT, when);
-    rules.refuse(SCMP_SYS(socketpair), EAFNOSUPPORT, when);
+void refuse_others(Rules& rules, int call, std::span<const int> families) {
+  for (const Bits& wrong : complement(families))
+    rules.refuse(call, EAFNOSUPPORT,
+                 wrong.mask == 0 ? Comparisons{} : Comparisons{argument(0, wrong.mask, wrong.value)});
+}
+
+void add_families(Rules& rules, std::vector<int> families) {
+  refuse_others(rules, SCMP_SYS(socket), families);
+  const auto allowed = [names = families](int family) { return std::ranges::binary_search(names, family); };
+  if (!allowed(AF_UNIX)) {
+    // A pair reaches nobody but its own ends: connected for ever, and a name in a message is not looked at.
+    // Not so one of datagrams (SOCK_RAW is another word for them).
+    for (const std::uint64_t type : {std::uint64_t{SOCK_DGRAM}, std::uint64_t{SOCK_RAW}})
+      rules.refuse(SCMP_SYS(socketpair), EAFNOSUPPORT, {argument(0, kInt, AF_UNIX), argument(1, 0xf, type)});
+    families.insert(families.begin(), AF_UNIX);
   }
-  const auto allowed = [&](int family) { return std::ranges::binary_search(families, family); };
+  refuse_others(rules, SCMP_SYS(socketpair), families);
   // Of netlink NETLINK_ROUTE (0) alone, which getifaddrs(3) and getaddrinfo(3) need. The kernel has 32
   // protocols, refuses other numbers itself, and says the same of a protocol that it was built without: ss(8)
   // then reads /proc, libaudit (useradd) goes on.

@@ -117,7 +117,11 @@ constexpr KeyInfo kKeys[] = {
      kLater},
 
     {"seccomp", "families", "a list of socket families, such as [\"unix\", \"inet\"]",
-     "[\"unix\", \"inet\", \"inet6\", \"netlink\"]", "Families of sockets that the program can open.", kNow},
+     "[\"unix\", \"inet\", \"inet6\", \"netlink\"]",
+     "Families of sockets that the program can open; without `unix` it can still make pairs of connected "
+     "unix "
+     "sockets, which reach nobody else.",
+     kNow},
 
     {"process", "user", "a user name or number", "", "User that the program runs as.", kNow},
     {"process", "groups", "a list of group names or numbers", "", "Supplementary groups of the program.",

@@ -58,7 +58,7 @@ TEST_CASE("each system call of the set-up fails once: no start, or a start with 
       {.argv = netjail_command({"run", "--profile", "internet", "--", "sh", "-c", "echo ready; read line"}),
        .keep_input_open = true,
        .deadline = std::chrono::seconds(600)});
-  REQUIRE(other.wait_for("ready"));
+  REQUIRE_MESSAGE(other.wait_for("ready"), other.err());
   int refused_to_start = 0;
   for (const char* call :
        {"clone",      "unshare",   "mount",      "mount_setattr", "socket",      "bind",          "listen",
