@@ -43,6 +43,7 @@ class Launch:
     def __init__(self, launcher, group, probes):
         self.launcher, self.group, self.probes = launcher, group, probes
         self.config = []
+        self.rules = []           # options of a launcher that knows rules
         self.descriptors = []     # passed on by number
         self.streams = {}         # 0, 1, 2: instead of ours
         self.kept = []            # of the descriptors, those that the launcher is told to pass on
@@ -76,6 +77,8 @@ class Launch:
         prefix_words = list(self.launcher.prefix)
         for number in self.kept if self.launcher.keep else ():
             prefix_words[-1:-1] = [self.launcher.keep, str(number)]  # before its "--"
+        if self.launcher.keep:
+            prefix_words[-1:-1] = self.rules
         return command + prefix_words + [f"{binaries}/escape-{self.group}", "--run",
                                                  f"{world.BASE}/config.txt", prefix, *[p.id for p in self.probes]]
 
