@@ -75,6 +75,15 @@ void said(const char* format, ...) {
   _exit(0);
 }
 
+void tell(const struct probe* p, const char* key, const char* format, ...) {
+  char text[2048];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  dprintf((int)strtol(find("report"), NULL, 10), "%s.%s\t%s\n", p->id, key, text);
+}
+
 void failed(const char* what) { said("no: %s: %s", what, strerrorname_np(errno)); }
 void works(void) { said("works"); }
 

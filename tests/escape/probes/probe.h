@@ -56,6 +56,9 @@ _Noreturn void failed(const char* what);  // says `what` and errno
     if (got_ < 0) failed(#expression);    \
     got_;                                 \
   })
+// While it runs: the runner sees it at once, as if said by "ID.KEY".
+void tell(const struct probe* p, const char* key, const char* format, ...)
+    __attribute__((format(printf, 3, 4)));
 // A control: it did what it has to do.
 _Noreturn void works(void);
 
