@@ -6,6 +6,7 @@
 //   environment
 //                                          and command line. Says "ready BUFFER SECRET"; when a line comes on
 //                                          stdin it says what became of it, and ends.
+//   escape-outside capable                 run by the program: 0 if it has capabilities
 //   escape-outside listen PORT             in another jail: says which addresses it has, and what comes to
 //   PORT
 #include <arpa/inet.h>
@@ -110,9 +111,18 @@ static int listen_here(int port) {
   }
 }
 
+static int is_capable(void) {
+  char text[8192] = "";
+  const int fd = open("/proc/self/status", O_RDONLY);
+  if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) return 2;
+  const char* found = strstr(text, "\nCapEff:\t");
+  return found != NULL && strtoull(found + 9, NULL, 16) != 0 ? 0 : 1;
+}
+
 int main(int argc, char** argv) {
   if (argc >= 4 && strcmp(argv[1], "caller") == 0) return caller(argv[2], argv + 3);
   if (argc >= 3 && strcmp(argv[1], "victim") == 0) return victim(argc - 2, argv + 2);
+  if (argc == 2 && strcmp(argv[1], "capable") == 0) return is_capable();
   if (argc == 3 && strcmp(argv[1], "listen") == 0) return listen_here(atoi(argv[2]));
   fprintf(stderr, "usage: see outside.c\n");
   return 2;
