@@ -14,7 +14,7 @@ from sinks import make_token
 FORBIDDEN = ("203.0.113.10", 443)
 TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
 NEEDS = {}  # word: function(providers, launch, probe, argument)
-OWN_LAUNCH = ("as", "cwd", "launcher-dies", "terminal")  # of these words a probe is called alone
+OWN_LAUNCH = ("as", "cwd", "launcher-dies", "terminal", "alone")  # of these words a probe is called alone
 
 
 def need(*words):
