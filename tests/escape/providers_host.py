@@ -79,9 +79,8 @@ def from_outside(self, launch, probe, kind):
         said = launch.said.get(f"{probe.id}.addresses")
         if said is None:
             return False
-        theirs = [word.split(",")[0] for word in said.split()]
-        port = int(said.split()[0].split(",")[1])
-        self.sinks.record(reach(self, kind, {*theirs, *HOST}, port), f"who asks port {port}/{kind} inside")
+        port, *theirs = said.split()
+        self.sinks.record(reach(self, kind, {*theirs, *HOST}, int(port)), f"who asks port {port}/{kind} inside")
         world.write(done, "")
         return True
     launch.accomplices.append(call)

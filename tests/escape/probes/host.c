@@ -36,10 +36,11 @@ static void to_jail(const struct probe* p) {
 
 // Somebody outside tries every address that we have, and every address of the host, with our port: a listener
 // that he reaches gives him the token. The runner tells when he has done so.
-static const char* addresses_and_port(int port) {
+static const char* port_and_addresses(int port) {
   static char text[1024];
   char one[64];
   struct ifaddrs* all = NULL;
+  snprintf(text, sizeof text, "%d", port);
   getifaddrs(&all);
   for (const struct ifaddrs* i = all; i != NULL; i = i->ifa_next) {
     if (i->ifa_addr == NULL) continue;
@@ -47,7 +48,7 @@ static const char* addresses_and_port(int port) {
                           ? (const void*)&((const struct sockaddr_in*)i->ifa_addr)->sin_addr
                           : (const void*)&((const struct sockaddr_in6*)i->ifa_addr)->sin6_addr;
     if (inet_ntop(i->ifa_addr->sa_family, raw, one, sizeof one) == NULL) continue;
-    snprintf(text + strlen(text), sizeof text - strlen(text), "%s,%d ", one, port);
+    snprintf(text + strlen(text), sizeof text - strlen(text), " %s", one);
   }
   return text;
 }
@@ -60,7 +61,7 @@ static void serve(const struct probe* p) {
   must(bind(fd, (const struct sockaddr*)&here, size));
   must(getsockname(fd, (struct sockaddr*)&here, &size));
   if (stream) must(listen(fd, 64));
-  tell(p, "addresses", "%s", addresses_and_port(ntohs(here.sin6_port)));
+  tell(p, "addresses", "%s", port_and_addresses(ntohs(here.sin6_port)));
   for (int served = 0;;) {
     if (!readable(fd, 20)) {
       if (access(value(p, "done"), F_OK) == 0) said("%d came", served);
