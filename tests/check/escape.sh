@@ -15,7 +15,7 @@ check_list() { # FILE: id, class, promise, needs, note, text
     [ "$total" -ge 150 ] || flaw "$total probes; 150 at least are wanted"
     while read -r id; do flaw "$id: two probes of this name"; done < <(cut -f1 "$1" | sort | uniq -d)
     while IFS= read -r line; do flaw "not a probe: $line"; done < <(
-      grep -vP '^[a-z]+\.[a-z0-9-]+\t[ABCSD=]\tP\d+a?\t[^\t]*\t((root|never|choice): [^\t]+)?\t[^\t]+$' "$1")
+      grep -vP '^[a-z]+\.[a-z0-9-]+\t[ABCSD=]\tP\d+[a-z]?\t[^\t]*\t((root|never|choice): [^\t]+)?\t[^\t]+$' "$1")
     finish
   )
 }

@@ -49,6 +49,21 @@ def forwarded_port(self, launch, probe, port):
     launch.cleanup.append(lambda: subprocess.run(["nft", "delete table ip escape"], check=True))
 
 
+@need("tracked")
+def tracked(self, launch, probe, argument):
+    """The host tracks what it sends and forwards; its table is not to grow by what is refused."""
+    chains = "".join(f"chain {hook} {{ type filter hook {hook} priority 0; ct state new counter; }}\n"
+                     for hook in ("prerouting", "output"))
+    subprocess.run(["nft", f"table inet escape_tracked {{ {chains} }}"], check=True)
+    launch.cleanup.append(lambda: subprocess.run(["nft", "delete table inet escape_tracked"], check=True))
+
+    def entries():
+        with open("/proc/sys/net/netfilter/nf_conntrack_count") as file:
+            return int(file.read())
+    before = entries()
+    launch.checks[probe.id] = lambda: entries() > before + 200
+
+
 @need("jail")
 def other_jail(self, launch, probe, port):
     """A second call of the launcher, with a listener in it."""
@@ -62,6 +77,7 @@ def other_jail(self, launch, probe, port):
         raise SystemExit(f"{probe.id}: the other jail does not start")
     launch.set(probe, jail=" ".join(words[1:]))
     self.sinks.reader(made.stdout, "another jail")
+    self.indirect(launch, probe)
     launch.cleanup.append(lambda: (made.terminate(), made.wait(), self.sinks.forget(made.stdout)))
 
 

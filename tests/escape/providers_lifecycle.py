@@ -6,7 +6,7 @@ import termios
 import time
 
 import world
-from providers import need
+from providers import need, wait
 
 
 def named(token):
@@ -20,13 +20,6 @@ def named(token):
         except OSError:
             pass  # it has ended
     return found
-
-
-def wait(condition, seconds):
-    end = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < end:
-        time.sleep(0.005)
-    return met
 
 
 def launcher_of(launch):
@@ -109,10 +102,7 @@ def other_terminal(self, launch, probe, argument):
     launch.set(probe, terminal=path)
     reader = os.fdopen(master, "rb", 0)
     self.sinks.reader(reader, "another terminal of the user's")
-    token = self.token(probe)
-    # What is written to a terminal is there some time after the call.
-    launch.afterwards.append(
-        lambda: launch.said.get(probe.id, "").startswith("sent") and wait(lambda: self.sinks.escapes(token), 1))
+    self.indirect(launch, probe)
     launch.cleanup.append(lambda: (self.sinks.forget(reader), os.close(slave)))
 
 

@@ -1,10 +1,6 @@
 """Words of `needs`: packets, names, and what the host answers to."""
-import os
 import socket
-import subprocess
-import time
 
-import linux
 import world
 from providers import need
 

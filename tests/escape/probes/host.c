@@ -81,9 +81,27 @@ static void serve(const struct probe* p) {
   }
 }
 
+// Flows that are refused: what is kept of each, outside?
+static void many_flows(const struct probe* p) {
+  for (int i = 0; i < 400; ++i) {
+    struct place to = place(argument(p));
+    const int fd = flow_socket(p, &to);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (strcmp(first_word(p), "udp") == 0) set_port(&to, 20000 + i);
+    connect(fd, (const struct sockaddr*)&to.address, to.size);
+    send(fd, token(), strlen(token()), MSG_NOSIGNAL);
+    close(fd);
+  }
+  said("400 flows");
+}
+
 #define P(name, needs_, attempt_, text_) \
   { .id = "host." name, .kind = 'A', .promise = "P3", .text = text_, .needs = needs_, .attempt = attempt_ }
 #define TO(name, needs_, text_) P(name, needs_, flow, text_)
+// Rules that are as wide as can be, and such that name what is local: the host is in none of them.
+#define WIDE " allow=0.0.0.0/0 allow=::/0"
+#define NAMED \
+  WIDE " allow=192.168.77.0/24 allow=192.168.99.0/24 allow=172.16.0.0/12 allow=10.0.0.0/8 allow=fd77::/64"
 
 const struct probe probes[] = {
     TO("uplink", "tcp:198.51.100.2,22", "tcp to the host's address on the uplink"),
@@ -126,6 +144,44 @@ const struct probe probes[] = {
     P("gateway", "gateway:tcp", to_gateway, "tcp to the next router, whatever it is"),
     P("gateway-udp", "gateway:udp", to_gateway, "udp to the next router"),
     P("jail", "jail:4443", to_jail, "tcp to a listener in another jail"),
+    TO("wide-uplink", "tcp:198.51.100.2,22" WIDE, "every address is allowed: the host's on the uplink"),
+    TO("wide-uplink-udp", "udp:198.51.100.2,9" WIDE, "the same by udp"),
+    TO("wide-uplink6", "tcp:2001:db8:1::2,22" WIDE, "the same by IPv6"),
+    TO("wide-public", "tcp:203.0.113.77,22 address:203.0.113.77/32" WIDE, "the host's public address"),
+    TO("wide-routed", "tcp:192.0.2.9,22 local-route:192.0.2.0/28" WIDE,
+       "a range that is the host's by a route"),
+    TO("wide-late", "tcp:203.0.113.89,22 late-address:203.0.113.89/32" WIDE, "an address that the host gets"),
+    TO("wide-late-udp", "udp:203.0.113.90,9 late-address:203.0.113.90/32" WIDE, "the same by udp"),
+    TO("wide-late6", "tcp:2001:db8:9::2,22 late-address:2001:db8:9::2/128" WIDE, "the same by IPv6"),
+    TO("wide-forwarded", "tcp:198.51.100.2,8443 forward:8443" WIDE, "a port that the host forwards"),
+    TO("wide-loopback", "tcp:127.0.0.1,5432" WIDE, "127.0.0.1"),
+    TO("wide-broadcast", "udp:198.51.100.255,9" WIDE, "the broadcast address of the uplink"),
+    TO("wide-multicast", "udp:224.0.0.251,9" WIDE, "multicast"),
+    TO("wide-local", "tcp:192.168.77.10,80" WIDE, "a local address that no rule names"),
+    TO("wide-metadata", "tcp:169.254.169.254,80" WIDE, "the metadata service"),
+    TO("wide-shared", "udp:100.64.0.1,9" WIDE, "a shared address"),
+    TO("wide-ula", "tcp:fd77::1,80" WIDE, "a unique local address"),
+    TO("wide-mapped", "tcp:::ffff:192.168.77.10,80" WIDE, "a local address by an IPv6 socket"),
+    TO("named-lan", "tcp:192.168.77.2,22" NAMED, "the local network is allowed: the host's address in it"),
+    TO("named-lan6", "tcp:fd77::2,22" NAMED, "the same by IPv6"),
+    TO("named-bridge", "tcp:172.17.0.1,22 address:172.17.0.1/16" NAMED, "the host's address on a bridge"),
+    TO("named-late", "tcp:192.168.99.2,22 late-address:192.168.99.2/24" NAMED,
+       "an address that the host gets"),
+    TO("named-broadcast", "udp:192.168.77.255,9" NAMED, "the broadcast address of the local network"),
+    TO("named-forwarded", "tcp:192.168.77.2,8443 forward:8443" NAMED, "a port that the host forwards"),
+    P("named-jail", "jail:4444" NAMED, to_jail, "every address is allowed: another jail"),
+    {.id = "host.tracked",
+     .kind = 'D',
+     .promise = "P3a",
+     .needs = "tcp:198.51.100.10,80 tracked alone",
+     .text = "400 refused connections fill the host's table of connections",
+     .attempt = many_flows},
+    {.id = "host.tracked-udp",
+     .kind = 'D',
+     .promise = "P3a",
+     .needs = "udp:203.0.113.10,9 tracked alone",
+     .text = "400 refused datagrams fill it",
+     .attempt = many_flows},
     P("inbound", "inbound:tcp", serve, "listener inside: somebody outside connects"),
     P("inbound-udp", "inbound:udp", serve, "udp socket inside: somebody outside asks it"),
     {0}};

@@ -86,11 +86,12 @@ static int victim(int count, char** words) {
 }
 
 static int listen_here(int port) {
-  const int fd = socket(AF_INET6, SOCK_STREAM, 0), no = 0;
+  const int fd = socket(AF_INET6, SOCK_STREAM, 0), no = 0, yes = 1;
   const struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
   char text[INET6_ADDRSTRLEN], data[256];
   struct ifaddrs* all = NULL;
   setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &no, sizeof no);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   if (bind(fd, (const struct sockaddr*)&here, sizeof here) != 0 || listen(fd, 8) != 0 ||
       getifaddrs(&all) != 0) {
     perror("listen");
