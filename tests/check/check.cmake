@@ -14,11 +14,12 @@ netjail_check(sizes ${root})
 netjail_check(format ${root})
 netjail_check(manual ${root} $<TARGET_FILE:netjail> ${PROJECT_BINARY_DIR}/man/netjail-profile.5)
 netjail_check(profiles ${root} $<TARGET_FILE:netjail>)
+netjail_check(escape ${root} $<TARGET_FILE_DIR:escape-outside>)
 netjail_check(completions $<TARGET_FILE:netjail>)
 netjail_check(apparmor ${PROJECT_BINARY_DIR} ${CMAKE_COMMAND})
 
 # All that the quick tests need and nothing else: the developer's loop, and the sanitizer run of scripts/test.
-add_custom_target(quick_tests DEPENDS netjail netjail_manual)
+add_custom_target(quick_tests DEPENDS netjail netjail_manual escape_probes)
 foreach(part unit golden)
   get_property(tests DIRECTORY ${PROJECT_SOURCE_DIR}/tests/${part} PROPERTY TESTS)
   foreach(test ${tests})

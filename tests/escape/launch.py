@@ -43,6 +43,7 @@ class Launch:
     def __init__(self, launcher, group, probes):
         self.launcher, self.group, self.probes = launcher, group, probes
         self.config = []
+        self.rules = []           # options of a launcher that knows rules
         self.descriptors = []     # passed on by number
         self.streams = {}         # 0, 1, 2: instead of ours
         self.kept = []            # of the descriptors, those that the launcher is told to pass on
@@ -53,6 +54,8 @@ class Launch:
         self.limit_files = False
         self.cgroup = None        # folder below /sys/fs/cgroup
         self.late = []            # to be done when the program has started
+        self.afterwards = []      # to be done when the launcher has ended
+        self.process = None       # whoever calls the launcher
         self.accomplices = []     # called again and again while the program runs, until they return True
         self.cannot = {}          # id: why it cannot escape on this machine, whatever the launcher
         self.checks = {}          # id: function that says whether it escaped, at the end
@@ -76,6 +79,8 @@ class Launch:
         prefix_words = list(self.launcher.prefix)
         for number in self.kept if self.launcher.keep else ():
             prefix_words[-1:-1] = [self.launcher.keep, str(number)]  # before its "--"
+        if self.launcher.keep:
+            prefix_words[-1:-1] = self.rules
         return command + prefix_words + [f"{binaries}/escape-{self.group}", "--run",
                                                  f"{world.BASE}/config.txt", prefix, *[p.id for p in self.probes]]
 
@@ -92,9 +97,12 @@ class Launch:
             user=caller, group=caller, extra_groups=[],
             pass_fds=self.descriptors + self.held, stdin=self.streams.get(0, pipe), stdout=self.streams.get(1, pipe),
             stderr=self.streams.get(2, pipe), bufsize=0)
+        self.process = program.pid
         if back:
             enter_cgroup(back)
         self.follow(program)
+        for work in self.afterwards:
+            work()
         for stream in (program.stdin, program.stdout, program.stderr):
             if stream is not None:
                 stream.close()

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import subprocess
+import time
 
 import linux
 import world
@@ -14,7 +15,7 @@ from sinks import make_token
 FORBIDDEN = ("203.0.113.10", 443)
 TYPES = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET, "dgram": socket.SOCK_DGRAM}
 NEEDS = {}  # word: function(providers, launch, probe, argument)
-OWN_LAUNCH = ("as", "cwd", "launcher-dies", "terminal")  # of these words a probe is called alone
+OWN_LAUNCH = ("as", "cwd", "launcher-dies", "terminal", "alone")  # of these words a probe is called alone
 
 
 def need(*words):
@@ -23,6 +24,13 @@ def need(*words):
             NEEDS[word] = function
         return function
     return add
+
+
+def wait(condition, seconds):
+    end_of_it = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < end_of_it:
+        time.sleep(0.005)
+    return met
 
 
 class Providers:
@@ -95,6 +103,14 @@ class Providers:
         launch.cleanup.append(lambda: self.sinks.forget(reader))
         launch.cleanup.append(lambda: os.close(write))
         return write
+
+    def indirect(self, launch, probe):
+        """What arrives by way of somebody else does so some time after the probe has sent it."""
+        def work():
+            said = launch.said.get(probe.id, "")
+            if said.startswith("sent") and not said.startswith("sent 0"):
+                wait(lambda: self.sinks.escapes(self.token(probe)), 1)
+        launch.afterwards.append(work)
 
     def later(self, launch, probe, look):
         """look() gives octets at the end of the launch in which the token may be."""

@@ -9,7 +9,7 @@ import linux
 from providers import TYPES, need
 
 
-@need("arrives", "own-stream", "own-seqpacket", "own-dgram")
+@need("arrives", "alone", "own-stream", "own-seqpacket", "own-dgram")
 def nothing(self, launch, probe, argument):
     """Words that are for the probe itself, or for the verdict."""
 
@@ -132,15 +132,19 @@ def fifo(self, launch, probe, argument):
     launch.cleanup.append(lambda: (self.sinks.forget(reader), os.unlink(path)))
 
 
-@need("env-stream")
+@need("env-stream", "env-dgram")
 def named_by_variable(self, launch, probe, argument):
-    self.bind(launch, "stream", self.path(launch, argument))
+    self.bind(launch, kind_of(probe), self.path(launch, argument))
+
+
+FORMATS = {"DBUS_SESSION_BUS_ADDRESS": "unix:path={}", "DOCKER_HOST": "unix://{}", "CONTAINER_HOST": "unix://{}",
+           "PULSE_SERVER": "unix:{}", "TMUX": "{},1,0", "GPG_AGENT_INFO": "{}:1:1"}
 
 
 @need("env")
 def variable(self, launch, probe, name):
     path = self.path(launch, probe.words[0][1])
-    launch.environment[name] = f"unix:path={path}" if name.startswith("DBUS") else path
+    launch.environment[name] = FORMATS.get(name, "{}").format(path)
 
 
 @need("cwd")

@@ -21,10 +21,12 @@ def make_token(prefix, probe):
 
 
 def is_allowed_frame(frame):
-    """IPv4 and tcp to ALLOWED."""
+    """IPv4 and tcp to ALLOWED, and no further."""
     if len(frame) < 34 or frame[12:14] != b"\x08\x00" or frame[23] != 6:
         return False
     start = 14 + (frame[14] & 15) * 4
+    if start > 34 and frame[34] in (0x83, 0x89):  # a source route
+        return False
     return socket.inet_ntoa(frame[30:34]) == ALLOWED[0] and frame[start + 2:start + 4] == struct.pack(">H", ALLOWED[1])
 
 
@@ -85,6 +87,21 @@ class Sinks:
         self.ask(gone)
 
     # Each takes an open socket or file and records what comes.
+
+    def dns(self, server, sink, answers):
+        """A DNS server; answers: {first label: IPv4 address}, any other name has none."""
+        def read():
+            data, sender = server.recvfrom(4096)
+            self.record(data.lower(), sink)
+            end = data.find(b"\0", 12) + 5
+            if len(data) < 17 or end < 17:
+                return
+            label = data[13:13 + data[12]].decode(errors="replace").lower()
+            found = label in answers and data[end - 4:end - 2] == b"\0\1"
+            answer = b"\xc0\x0c\0\1\0\1\0\0\1\0\0\4" + socket.inet_aton(answers[label]) if found else b""
+            server.sendto(data[:2] + b"\x81\x80\0\1\0" + bytes([found]) + bytes(4) + data[12:end] + answer, sender)
+        server.setblocking(False)
+        self.watch(server, read)
 
     def reader(self, file, sink, allowed=False, once=False):
         """A connected stream, a datagram socket, a pipe."""

@@ -20,6 +20,8 @@ BASE = "/srv/escape"
 HOMES = {0: "/root", USER: "/home/escape"}
 TCP_PORTS = (7, 22, 53, 80, 443, 853, 5432, 8080)
 UDP_PORTS = (7, 9, 53, 123, 443)
+NAMES = {"public": "203.0.113.10", "unasked": "203.0.113.10", "metadata": "169.254.169.254",
+         "host": "198.51.100.2"}  # of example.test
 LAYOUT = {
     "internet": ["198.51.100.1/24", "198.51.100.10/24", "198.51.100.11/24", "198.51.100.53/24", "203.0.113.10/32",
                  "203.0.113.11/32", "2001:db8:1::1/64", "2001:db8:1::10/64", "2001:db8:2::10/128"],
@@ -157,8 +159,12 @@ class World:
                 for port in UDP_PORTS:
                     server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
                     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-                    server.bind(("::", port))
-                    self.sinks.reader(server, f"{name} port {port}/udp")
+                    if (name, port) == ("internet", 53):
+                        server.bind(("::ffff:198.51.100.53", port))  # so that its answers come from there
+                        self.sinks.dns(server, "internet port 53/udp", NAMES)
+                    else:
+                        server.bind(("::", port))
+                        self.sinks.reader(server, f"{name} port {port}/udp")
                 if name != "host":
                     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
                     packets.bind(("eth0", 0))

@@ -6,8 +6,12 @@
 //   environment
 //                                          and command line. Says "ready BUFFER SECRET"; when a line comes on
 //                                          stdin it says what became of it, and ends.
+//   escape-outside capable                 run by the program: 0 if it has capabilities
+//   escape-outside listen PORT             in another jail: says which addresses it has, and what comes to
+//   PORT
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -81,9 +85,46 @@ static int victim(int count, char** words) {
   return 0;
 }
 
+static int listen_here(int port) {
+  const int fd = socket(AF_INET6, SOCK_STREAM, 0), no = 0, yes = 1;
+  const struct sockaddr_in6 here = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+  char text[INET6_ADDRSTRLEN], data[256];
+  struct ifaddrs* all = NULL;
+  setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &no, sizeof no);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (bind(fd, (const struct sockaddr*)&here, sizeof here) != 0 || listen(fd, 8) != 0 ||
+      getifaddrs(&all) != 0) {
+    perror("listen");
+    return 1;
+  }
+  dprintf(1, "addresses");
+  for (; all != NULL; all = all->ifa_next) {
+    if (all->ifa_addr == NULL || all->ifa_addr->sa_family != AF_INET) continue;
+    const struct sockaddr_in* four = (const struct sockaddr_in*)all->ifa_addr;
+    dprintf(1, " %s,%d", inet_ntop(AF_INET, &four->sin_addr, text, sizeof text), port);
+  }
+  dprintf(1, "\n");
+  for (;;) {
+    const int connection = accept(fd, NULL, NULL);
+    const ssize_t got = read(connection, data, sizeof data);
+    if (got > 0) dprintf(1, "%.*s\n", (int)got, data);
+    close(connection);
+  }
+}
+
+static int is_capable(void) {
+  char text[8192] = "";
+  const int fd = open("/proc/self/status", O_RDONLY);
+  if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) return 2;
+  const char* found = strstr(text, "\nCapEff:\t");
+  return found != NULL && strtoull(found + 9, NULL, 16) != 0 ? 0 : 1;
+}
+
 int main(int argc, char** argv) {
   if (argc >= 4 && strcmp(argv[1], "caller") == 0) return caller(argv[2], argv + 3);
   if (argc >= 3 && strcmp(argv[1], "victim") == 0) return victim(argc - 2, argv + 2);
+  if (argc == 2 && strcmp(argv[1], "capable") == 0) return is_capable();
+  if (argc == 3 && strcmp(argv[1], "listen") == 0) return listen_here(atoi(argv[2]));
   fprintf(stderr, "usage: see outside.c\n");
   return 2;
 }

@@ -75,6 +75,15 @@ void said(const char* format, ...) {
   _exit(0);
 }
 
+void tell(const struct probe* p, const char* key, const char* format, ...) {
+  char text[2048];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  dprintf((int)strtol(find("report"), NULL, 10), "%s.%s\t%s\n", p->id, key, text);
+}
+
 void failed(const char* what) { said("no: %s: %s", what, strerrorname_np(errno)); }
 void works(void) { said("works"); }
 
@@ -159,11 +168,12 @@ int receive_fd(int socket) {
 }
 
 // The runner knows it too: FNV-1a of prefix and id.
-static void make_token(const char* prefix, const char* id) {
+const char* token_of(const char* prefix, const char* id) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (const char* text = prefix; *text != 0; ++text) hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
   for (const char* text = id; *text != 0; ++text) hash = (hash ^ (uint8_t)*text) * 0x100000001b3u;
   snprintf(g_token, sizeof g_token, "token-%016lx", (unsigned long)hash);
+  return g_token;
 }
 
 static void list_probes(void) {
@@ -187,7 +197,7 @@ static void read_config(const char* path) {
 
 static void try_one(const struct probe* p, const char* prefix, int report) {
   g_probe = p;
-  make_token(prefix, p->id);
+  token_of(prefix, p->id);
   snprintf(g_said, kSaid, "sent, or died");
   const pid_t child = fork();
   if (child == 0) {

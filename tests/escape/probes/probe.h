@@ -44,8 +44,9 @@ int number(const struct probe* p, const char* key);
 // The argument of the first word of `needs`, with ~ and %u replaced by the home folder and the user id.
 const char* argument(const struct probe* p);
 const char* expand(const char* path);
-// The token of the running probe.
+// The token of the running probe; that of any, for code that runs before main.
 const char* token(void);
+const char* token_of(const char* prefix, const char* id);
 
 // Ends the attempt; what it says is for people, except that the runner looks for secrets in it.
 _Noreturn void said(const char* format, ...) __attribute__((format(printf, 1, 2)));
@@ -56,6 +57,9 @@ _Noreturn void failed(const char* what);  // says `what` and errno
     if (got_ < 0) failed(#expression);    \
     got_;                                 \
   })
+// While it runs: the runner sees it at once, as if said by "ID.KEY".
+void tell(const struct probe* p, const char* key, const char* format, ...)
+    __attribute__((format(printf, 3, 4)));
 // A control: it did what it has to do.
 _Noreturn void works(void);
 
