@@ -219,7 +219,7 @@ Status attach_tap(Router& router, const JailAddresses& addresses, const UplinkPl
 }
 
 Status wait_addresses(Netlink& jail_route, const JailAddresses& addresses) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (addresses.ipv6) {
     NJ_TRY_AS(const auto routes, find_routes(jail_route, {*addresses.ipv6}));
     if (routes[0] && routes[0]->local) return {};
