@@ -210,6 +210,12 @@ static void allowed_tcp(const struct probe* p) {
   said(readable(fd, 1000) ? "sent, and the other end closed" : "sent, without an answer");
 }
 
+// Bound while the program runs, in a folder that both see.
+#define LATE(name, needs_, attempt_, text_)                                                                 \
+  {                                                                                                         \
+    .id = "unix." name, .kind = 'A', .promise = "P13", .needs = needs_, .attempt = attempt_, .text = text_, \
+    .note = "choice: before Linux 7.1; a profile whose seccomp.families has no unix shuts it"               \
+  }
 #define P(name, needs_, attempt_, text_) \
   { .id = "unix." name, .kind = 'A', .promise = "P13", .text = text_, .needs = needs_, .attempt = attempt_ }
 #define DAEMON(name, needs_, text_) P(name, needs_, connect_there, text_)
@@ -281,15 +287,18 @@ const struct probe probes[] = {
     // What was not there when the jail was made.
     P("late-run", "late-stream:/run/escape-late", connect_there, "stream bound in /run after the launch"),
     P("late-tmp", "late-stream:/tmp/escape-late", connect_there, "stream bound in /tmp after the launch"),
-    P("late-home", "late-stream:~/late", connect_there, "stream bound in the home folder after the launch"),
-    P("late-home-seqpacket", "late-seqpacket:~/late-seqpacket", connect_there, "seqpacket, after the launch"),
-    P("late-home-dgram", "late-dgram:~/late-dgram", dgram_sendto,
-      "datagram in the home folder after the launch"),
-    P("late-home-pair", "late-dgram:~/late-pair", pair_sendto, "socketpair to a path bound after the launch"),
-    P("late-srv", "late-stream:/srv/app/late", connect_there, "stream bound in /srv after the launch"),
-    P("restart-home", "restart-stream:~/restart", connect_there,
-      "daemon that binds again while the jail runs"),
-    P("restart-srv", "restart-stream:/srv/app/restart", connect_there, "the same in /srv"),
+    LATE("late-home", "late-stream:~/late", connect_there,
+         "stream bound in the home folder after the launch"),
+    LATE("late-home-seqpacket", "late-seqpacket:~/late-seqpacket", connect_there,
+         "seqpacket, after the launch"),
+    LATE("late-home-dgram", "late-dgram:~/late-dgram", dgram_sendto,
+         "datagram in the home folder after the launch"),
+    LATE("late-home-pair", "late-dgram:~/late-pair", pair_sendto,
+         "socketpair to a path bound after the launch"),
+    LATE("late-srv", "late-stream:/srv/app/late", connect_there, "stream bound in /srv after the launch"),
+    LATE("restart-home", "restart-stream:~/restart", connect_there,
+         "daemon that binds again while the jail runs"),
+    LATE("restart-srv", "restart-stream:/srv/app/restart", connect_there, "the same in /srv"),
     P("restart-run", "restart-stream:/run/escape/restart", connect_there, "the same in /run"),
     P("late-mount", "late-mount:/mnt/late", after_mount,
       "file system mounted after the launch, a socket in it"),
