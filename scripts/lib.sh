@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 # ip(8) and nft(8) stand in sbin, which su(1) and cron leave out.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 export PATH
+# For ccache, where there is one: the same sources in another folder are the same.
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1
 
 step() { printf '\n== %s\n' "$*"; }
 
