@@ -95,9 +95,17 @@ static void many_flows(const struct probe* p) {
   said("400 flows");
 }
 
+static void reach(const struct probe* p) {
+  const struct place to = place(argument(p));
+  must(connect_now(flow_socket(p, &to), (const struct sockaddr*)&to.address, to.size));
+  works();
+}
+
 #define P(name, needs_, attempt_, text_) \
   { .id = "host." name, .kind = 'A', .promise = "P3", .text = text_, .needs = needs_, .attempt = attempt_ }
 #define TO(name, needs_, text_) P(name, needs_, flow, text_)
+#define CONTROL(name, needs_, text_) \
+  { .id = "host." name, .kind = '=', .promise = "P1", .text = text_, .needs = needs_, .attempt = reach }
 // Rules that are as wide as can be, and such that name what is local: the host is in none of them.
 #define WIDE " allow=0.0.0.0/0 allow=::/0"
 #define NAMED \
@@ -184,4 +192,7 @@ const struct probe probes[] = {
      .attempt = many_flows},
     P("inbound", "inbound:tcp", serve, "listener inside: somebody outside connects"),
     P("inbound-udp", "inbound:udp", serve, "udp socket inside: somebody outside asks it"),
+    CONTROL("wide-works", "tcp:203.0.113.10,443" WIDE, "every address is allowed: one"),
+    CONTROL("wide-works6", "tcp:2001:db8:2::10,443" WIDE, "the same by IPv6"),
+    CONTROL("named-works", "tcp:192.168.77.10,80" NAMED, "the local network is allowed: a host in it"),
     {0}};

@@ -141,7 +141,7 @@ static void restart(const struct probe* p) {
 }
 static void host_name(const struct probe* p) {
   (void)p;
-  must(sethostname("escaped", 7));
+  must(sethostname(token(), strlen(token())));
 }
 static void add_route(const struct probe* p) {
   struct {
