@@ -146,10 +146,13 @@ class FilesMaker {
     for (const std::string& path : given_paths(caller_)) {
       if (!is_own(path)) continue;
       const HostPath* there = find(path);
-      if (there == nullptr)
-        plan_.lost.push_back(path);
-      else if (there->kind != HostPath::Kind::socket && is_own(there->target))
-        share(there->target);
+      if (there == nullptr) {
+        // A program that is not there is told as such.
+        const bool is_program = !caller_.command.empty() && caller_.command.front().starts_with(path);
+        if (!is_program) plan_.lost.push_back(path);
+        continue;
+      }
+      if (there->kind != HostPath::Kind::socket && is_own(there->target)) share(there->target);
     }
     // What lies in a folder that is shared comes with it, and must not be covered by it.
     std::ranges::sort(shared_);
