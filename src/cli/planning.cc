@@ -51,7 +51,8 @@ Result<Planned> plan_run(const Arguments& arguments, const std::vector<int>& kee
   for (int attempt = 0; attempt < 3; ++attempt) {
     HostLock lock;
     // What other runs keep below /run/netjail is covered for root inside, so it must be there and stay there.
-    const bool sees_run = identity.uid == 0 && std::ranges::find(policy.shared, "/run") != policy.shared.end();
+    const bool sees_run =
+        identity.uid == 0 && std::ranges::find(policy.shared, "/run") != policy.shared.end();
     if (for_real && root && (way == Way::host || sees_run)) {
       NJ_TRY_AS(lock, HostLock::take());
     }

@@ -47,7 +47,7 @@ static int admitted(const struct probe* p, int port) {
   return fd;
 }
 static void reuse_port(const struct probe* p) {
-  const struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(34567)};
+  const struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(20567)};
   const struct sockaddr_in allowed = ipv4(ALLOWED, 443);
   for (int i = 0; i < 2; ++i) {
     const int fd = (int)must(socket(AF_INET, SOCK_STREAM, 0));
@@ -223,7 +223,7 @@ static void allowed_fast(const struct probe* p) {
   said(readable(fd, 1000) ? "sent, and the other end closed" : "sent, without an answer");
 }
 static void again(const struct probe* p) {
-  const int fd = admitted(p, 34568);
+  const int fd = admitted(p, 20568);
   send_token(fd);
   said(readable(fd, 1000) ? "sent, and the other end closed" : "sent, without an answer");
 }
