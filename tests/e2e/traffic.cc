@@ -131,3 +131,19 @@ TEST_CASE("pings, where the host lets its users ping") {
     CHECK_MESSAGE(shut.ok() != rootless(), shut.describe());
   }
 }
+
+TEST_CASE("what the program sends last before it ends arrives") {
+  if (!needs_root()) return;
+  constexpr const char* kSend =
+      "import socket; socket.socket(2, 2).sendto(b'last words', ('198.51.100.10', 123))";
+  constexpr std::size_t kTimes = 10;
+  fast_world().servers().forget();
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    const Outcome sent =
+        fast_world().netjail({"--allow", "198.51.100.10:123/udp", "--", "python3", "-c", kSend});
+    CHECK_MESSAGE(sent.ok(), sent.describe());
+  }
+  const auto arrived = [] { return fast_world().servers().count("udp", "198.51.100.10", 123); };
+  CHECK(eventually([&] { return arrived() == kTimes; }));
+  MESSAGE(arrived(), " of ", kTimes, " arrived");
+}
