@@ -78,6 +78,16 @@ Result<Plan> plan_true(const HostFacts& host, bool open) {
   return make_plan(make_policy(profile), host, caller);
 }
 
+Finding check_sockets() {
+  if (can_scope_sockets())
+    return finding(true, "unix sockets outside are out of reach, whenever they are bound");
+  return {
+      Mark::note,
+      "a unix socket that is bound while a jail runs, in a folder that both see, is reached: only Linux 7.1 "
+      "can shut that",
+      "until then a profile whose [seccomp] families has no \"unix\""};
+}
+
 Finding check_mode(bool past) {
   if (::geteuid() != 0) return finding(true, "running without root: jails reach the world through pasta");
   return finding(true, past ? "running as root: jails reach the world through pasta"
@@ -205,6 +215,7 @@ Result<int> doctor_command(const Arguments& arguments) {
     if (root) std::ranges::move(check_firewalls(*host, uplink), std::back_inserter(findings));
   }
   if (!firewalls) findings.push_back(missing("", firewalls.error()));
+  findings.push_back(check_sockets());
   if (past) std::ranges::move(check_pasta_limits(), std::back_inserter(findings));
   bool fine = true;
   std::string out;

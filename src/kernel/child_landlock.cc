@@ -45,12 +45,13 @@ bool allow(const Start& s, long ruleset, const char* path, std::uint64_t access)
   return true;
 }
 
+long read_abi() { return ::syscall(kCreateRuleset, nullptr, std::size_t{0}, 1u /* version */); }
+
 }  // namespace
 
 void enter_landlock(const Start& s) {
-  const long abi = ::syscall(kCreateRuleset, nullptr, std::size_t{0}, 1u /* version */);
   Attributes attributes{0, 0, kScopeSignal};
-  const bool sockets = s.spec->scope_sockets && abi >= kUnixAbi;
+  const bool sockets = s.spec->scope_sockets && read_abi() >= kUnixAbi;
   // Whoever confines any access to files confines renaming from one folder to another, too, said or not.
   if (sockets) attributes.handled_access_fs = kResolveUnix | kRefer;
   const long ruleset = ::syscall(kCreateRuleset, &attributes, sizeof attributes, 0u);
@@ -68,3 +69,9 @@ void enter_landlock(const Start& s) {
 }
 
 }  // namespace netjail::init
+
+namespace netjail {
+
+bool can_scope_sockets() { return init::read_abi() >= init::kUnixAbi; }
+
+}  // namespace netjail

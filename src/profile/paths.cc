@@ -56,7 +56,8 @@ Word<std::string> read_unix_socket(std::string_view text) {
     const std::vector<std::string> names(known.begin(), known.end());
     const auto meant = nearest(lower(text), names);
     return mistake(quote_word(text) + " is neither a path nor one of the names known here",
-                   meant ? "did you mean '" + *meant + "'?" : "known here: " + join(names, ", "));
+                   meant ? "did you mean '" + *meant + "'?"
+                         : "known here: " + join(names, ", ") + "; a path begins with '/'");
   }
   if (auto wrong = explain_path(text)) return std::unexpected(std::move(*wrong));
   return std::string(text);
