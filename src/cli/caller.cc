@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 
@@ -21,6 +22,9 @@ namespace netjail {
 namespace {
 
 constexpr long kPidFsMagic = 0x50494446;      // PID_FS_MAGIC, Linux 6.9
+constexpr long kMqueueMagic = 0x19800202;     // ipc/mqueue.c
+constexpr long kConfigFsMagic = 0x62656570;   // fs/configfs
+constexpr long kFuseCtlMagic = 0x65735543;    // fs/fuse/control.c
 constexpr std::uint64_t kMaxId = 0xfffffffe;  // -1 means "unchanged"
 
 std::string variable(const char* name) {
@@ -87,6 +91,16 @@ Result<std::vector<std::uint32_t>> find_groups(const std::vector<std::string>& n
   return out;
 }
 
+// File systems whose files are something else of the kernel's (linux/magic.h; some are newer than Debian
+// 12's).
+bool is_of_kernel(long type) {
+  constexpr long kTypes[] = {
+      NSFS_MAGIC,     PROC_SUPER_MAGIC, SYSFS_MAGIC,  CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
+      TRACEFS_MAGIC,  SECURITYFS_MAGIC, BPF_FS_MAGIC, SELINUX_MAGIC,      EFIVARFS_MAGIC,      PSTOREFS_MAGIC,
+      BINFMTFS_MAGIC, kPidFsMagic,      kMqueueMagic, kConfigFsMagic,     kFuseCtlMagic};
+  return std::ranges::find(kTypes, type) != std::end(kTypes);
+}
+
 // A file, pipe or terminal, or one of the memory devices: nothing that leads further than itself.
 bool is_harmless(int fd) {
   struct stat info {};
@@ -100,9 +114,9 @@ bool is_harmless(int fd) {
                                  (number == 3 || number == 5 || number == 7 || number == 8 || number == 9));
   }
   if (!S_ISREG(info.st_mode)) return false;
-  // A namespace is a regular file of nsfs, also where it is bind-mounted; a pidfd is one of pidfs.
-  return ::fstatfs(fd, &file_system) == 0 && file_system.f_type != NSFS_MAGIC &&
-         file_system.f_type != kPidFsMagic;
+  // A namespace is a regular file of nsfs, also where it is bind-mounted; a pidfd is one of pidfs; a
+  // process's memory, a sysctl, a queue are files, too.
+  return ::fstatfs(fd, &file_system) == 0 && !is_of_kernel(file_system.f_type);
 }
 
 // The environment is of somebody else.
@@ -195,9 +209,10 @@ Status check_standard_streams() {
   for (int fd = 0; fd <= 2; ++fd) {
     struct stat info {};
     if (is_harmless(fd) || (::fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode))) continue;
-    return fail(
-        std::string(kNames[fd]) + " is a folder, a device or a namespace: it would lead around the profile",
-        "put a pipe between: cat | netjail run ... | cat");
+    return fail(std::string(kNames[fd]) +
+                    " is a folder, a device, a namespace or another file of the kernel's: it could lead "
+                    "around the profile",
+                "put a pipe between: cat | netjail run ... | cat");
   }
   return {};
 }

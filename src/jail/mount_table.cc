@@ -22,13 +22,12 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
-// The mount that is seen at the path: the last one of those with the longest target.
+// The mount that is seen at the path: the last one above it, for a later one hides what was below its target.
 const MountEntry* find_mount(const std::vector<MountEntry>& table, std::string_view path) {
-  const MountEntry* best = nullptr;
+  const MountEntry* seen = nullptr;
   for (const MountEntry& entry : table)
-    if (is_at_or_below(path, entry.target) && (best == nullptr || entry.target.size() >= best->target.size()))
-      best = &entry;
-  return best;
+    if (is_at_or_below(path, entry.target)) seen = &entry;
+  return seen;
 }
 
 // "/a/b" without "/a"; "/" has no end of its own.

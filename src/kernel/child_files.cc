@@ -41,7 +41,8 @@ bool mount_own(const char* target, const char* mode) {
 }
 
 bool make_folder(const char* target, uid_t uid, gid_t gid) {
-  if (!make_parents(target) || (::mkdir(target, 0700) != 0 && errno != EEXIST)) return false;
+  if (!make_parents(target)) return false;
+  if (::mkdir(target, 0700) != 0) return errno == EEXIST;
   return ::chown(target, uid, gid) == 0;
 }
 
@@ -54,7 +55,8 @@ bool make_empty_file(const char* target) {
 
 // With all that is mounted below: parts of what somebody else has mounted cannot be taken alone (MNT_LOCKED).
 int take_tree(const char* source) {
-  return ::open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+  return ::open_tree(AT_FDCWD, source,
+                     OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 }
 
 bool mount_tree(int tree, const char* target) {

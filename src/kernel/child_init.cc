@@ -64,6 +64,24 @@ void wait_for_spec(const Start& s) {
   if (got != static_cast<ssize_t>(sizeof message) || message.kind != kSpecMessage) ::_exit(125);
 }
 
+// Looks at files with the rights of the user inside: what he cannot reach is not for him, and root may be
+// denied what he is not (FUSE, NFS).
+class AsUser {
+ public:
+  explicit AsUser(const Start& s) {
+    ::syscall(SYS_setfsgid, s.spec->gid);
+    ::syscall(SYS_setfsuid, s.spec->uid);
+  }
+  AsUser(const AsUser&) = delete;
+  AsUser& operator=(const AsUser&) = delete;
+  ~AsUser() {
+    const int code = errno;
+    ::syscall(SYS_setfsuid, ::geteuid());
+    ::syscall(SYS_setfsgid, ::getegid());
+    errno = code;
+  }
+};
+
 void make_mounts(const Start& s, const Made& made) {
   int trees[kMostTrees];
   std::size_t taken = 0;
@@ -74,11 +92,17 @@ void make_mounts(const Start& s, const Made& made) {
   each([&](const Mount& mount) {
     if (mount.kind != MountStep::Kind::shared) return true;
     errno = E2BIG;
-    return taken < kMostTrees && (trees[taken++] = take_tree(mount.target)) >= 0;
+    if (taken == kMostTrees) return false;
+    const AsUser user(s);
+    const int tree = take_tree(mount.target);
+    trees[taken++] = tree;
+    return tree >= 0;
   });
   taken = 0;
   each([&](const Mount& mount) {
     const int tree = mount.kind == MountStep::Kind::shared ? trees[taken++] : -1;
+    if (mount.kind != MountStep::Kind::null) return mount_step(mount, made, tree, *s.spec);
+    const AsUser user(s);
     return mount_step(mount, made, tree, *s.spec);
   });
 }

@@ -6,6 +6,7 @@
 // was bound in the same domain, that is in the jail, or is one of those named (SECURITY.md P13). Before that
 // kernel nothing but what is mounted keeps the program from them.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -35,10 +36,15 @@ struct [[gnu::packed]] PathBeneath {
   std::int32_t parent;
 };
 
-// False where the path is not there any more.
+// False where the path is not there any more, or something else: a rule for a folder is one for all below it.
 bool allow(const Start& s, long ruleset, const char* path, std::uint64_t access) {
-  const int fd = ::open(path, O_PATH | O_CLOEXEC);
+  const int fd = ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return false;
+  struct stat info {};
+  if (access == kResolveUnix && (::fstat(fd, &info) != 0 || !S_ISSOCK(info.st_mode))) {
+    ::close(fd);
+    return false;
+  }
   const PathBeneath rule{access, fd};
   if (::syscall(kAddRule, ruleset, kPathBeneath, &rule, 0u) != 0) die(s, Step::sockets_scope);
   ::close(fd);

@@ -58,8 +58,7 @@ bool bind_device(const char* stage, const char* name) {
   return bind(source, target);
 }
 
-// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like (THREATS.md section
-// 8): only nodes that reach nothing. Of the terminals the caller's own alone, as /dev/console, where
+// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like: only nodes that reach nothing. Of the terminals the caller's own alone, as /dev/console, where
 // ttyname(3) finds it; those that the program opens are of an instance of its own.
 bool mount_terminal(const char* stage, const char* terminal) {
   char path[96];
@@ -134,7 +133,7 @@ bool mount_pin(int netns) {
   return done;
 }
 
-// What has gone meanwhile needs no cover, nor what we do not reach: we can at least what the program can.
+// What has gone meanwhile needs no cover, nor what the user does not reach, with whose rights we look.
 bool mount_null(const char* target) {
   return bind("/dev/null", target) || errno == ENOENT || errno == ENOTDIR || errno == EACCES;
 }

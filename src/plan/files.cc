@@ -16,9 +16,18 @@ namespace {
 // Of these alone the command line shares what it names; the others hold sockets more than files.
 constexpr std::array<std::string_view, 3> kTemporary{"/tmp", "/var/tmp", "/dev/shm"};
 constexpr std::string_view kSharedMemory = "/dev/shm";
+constexpr const char* kTurned =
+    "a symbolic link that is not root's could have been turned by an earlier program: name what it leads to";
 
 bool is_below(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
+}
+
+// No '.' or '..', nothing doubled: what such a path is below, it is below.
+bool is_straight(std::string_view path) {
+  return path.starts_with('/') && std::ranges::none_of(split(path.substr(1), '/'), [](std::string_view part) {
+           return part.empty() || part == "." || part == "..";
+         });
 }
 
 bool is_preset(const std::string& word) {
@@ -62,7 +71,18 @@ std::vector<std::string> given_paths(const Caller& caller) {
     for (const std::string_view folder : kTemporary)
       if (is_below(place, folder)) paths.push_back(place.substr(0, place.find('/', folder.size() + 1)));
   }
-  for (const std::string& word : caller.command) find_entries(word, paths);
+  for (const std::string& word : caller.command) {
+    // A word that is a path, whatever characters it has; else what it speaks of.
+    const auto* const folder = std::ranges::find_if(kTemporary, [&](std::string_view one) {
+      return is_below(word, one) && word.size() > one.size() + 1;
+    });
+    if (folder == kTemporary.end()) {
+      find_entries(word, paths);
+      continue;
+    }
+    const std::string entry = word.substr(0, word.find('/', folder->size() + 1));
+    if (std::ranges::find(paths, entry) == paths.end()) paths.push_back(entry);
+  }
   return paths;
 }
 
@@ -84,7 +104,7 @@ class FilesMaker {
     for (const std::string& path : shared_) plan_.mounts.push_back(MountShared{path});
     make_runtime_folder();
     name_service();
-    cover();
+    NJ_TRY(cover());
     return std::move(plan_);
   }
 
@@ -108,6 +128,11 @@ class FilesMaker {
     if (std::ranges::find(shared_, path) == shared_.end()) shared_.push_back(path);
   }
 
+  static std::string why_not(const HostPath* there) {
+    if (there == nullptr) return "is its server running? [unix] allow, or --unix, names it";
+    if (there->kind == HostPath::Kind::link) return kTurned;
+    return "it is something else: a folder is shared by --share";
+  }
   Status find_sockets() {
     for (const std::string& word : policy_.unix_sockets) {
       if (is_preset(word)) {
@@ -116,15 +141,14 @@ class FilesMaker {
           if (const HostPath* there = find(socket); there != nullptr && there->kind == HostPath::Kind::socket)
             add_socket(there->target);
         for (const std::string& file : preset.files)
-          if (const HostPath* there = find(file); there != nullptr && is_own(there->target))
+          if (const HostPath* there = find(file);
+              there != nullptr && there->kind == HostPath::Kind::file && is_own(there->target))
             share(there->target);
         continue;
       }
       const HostPath* there = find(word);
       if (there == nullptr || there->kind != HostPath::Kind::socket)
-        return fail("there is no unix socket " + printable(word),
-                    there == nullptr ? "is its server running? [unix] allow, or --unix, names it"
-                                     : "it is something else: a folder is shared by --share");
+        return fail("there is no unix socket " + printable(word), why_not(there));
       add_socket(there->target);
     }
     return {};
@@ -138,7 +162,10 @@ class FilesMaker {
   Status find_shared() {
     for (const std::string& path : policy_.shared) {
       const HostPath* there = find(path);
-      if (there == nullptr) return fail("cannot share " + printable(path) + ": it is not there");
+      if (there == nullptr || there->kind == HostPath::Kind::link)
+        return fail("cannot share " + printable(path) +
+                        (there == nullptr ? ": it is not there" : ": it goes by a symbolic link"),
+                    there == nullptr ? "" : kTurned);
       if (is_own(there->target) || there->target == kSharedMemory) share(there->target);
     }
     for (const std::string& path : policy_.devices)
@@ -152,7 +179,8 @@ class FilesMaker {
         if (!is_program) plan_.lost.push_back(path);
         continue;
       }
-      if (there->kind != HostPath::Kind::socket && is_own(there->target)) share(there->target);
+      const bool found = there->kind == HostPath::Kind::folder || there->kind == HostPath::Kind::file;
+      if (found && is_own(there->target)) share(there->target);
     }
     // What lies in a folder that is shared comes with it, and must not be covered by it.
     std::ranges::sort(shared_);
@@ -168,7 +196,8 @@ class FilesMaker {
   void make_runtime_folder() {
     const std::string runtime = runtime_folder(caller_.environment, caller_.uid);
     for (const std::string& folder : {runtime, variable(caller_, "TMPDIR")})
-      if (is_own(folder) && !is_visible(folder)) plan_.mounts.push_back(MakeFolder{folder});
+      if (is_straight(folder) && is_own(folder) && !is_visible(folder))
+        plan_.mounts.push_back(MakeFolder{folder});
   }
 
   // What the program needs in the folder, or of it.
@@ -180,7 +209,7 @@ class FilesMaker {
   }
 
   void name_service();
-  void cover();
+  Status cover();
 
   const Policy& policy_;
   const HostFacts& host_;
@@ -219,10 +248,11 @@ void FilesMaker::name_service() {
   if (host_.nscd_socket && is_visible("/run/nscd")) plan_.mounts.push_back(MountEmpty{"/run/nscd"});
 }
 
-void FilesMaker::cover() {
+Status FilesMaker::cover() {
   if (caller_.uid == 0) {
     // What the keeper restores is root's to write: the jail's root must not see it.
-    if (is_visible("/run/netjail")) plan_.mounts.push_back(MountEmpty{"/run/netjail"});
+    for (const std::string& records : host_.records)
+      if (is_visible(records)) plan_.mounts.push_back(MountEmpty{records});
   }
   for (const KernelMount& mount : host_.kernel_mounts) {
     if (!is_visible(mount.target)) continue;
@@ -242,10 +272,17 @@ void FilesMaker::cover() {
   const auto is_covered = [&](const std::string& socket) {
     return std::ranges::any_of(folders, [&](const std::string& folder) { return is_below(socket, folder); });
   };
-  for (const std::string& socket : host_.sockets)
-    if (is_visible(socket) && !is_covered(socket) &&
-        std::ranges::find(plan_.sockets, socket) == plan_.sockets.end())
-      plan_.mounts.push_back(MountNull{socket});
+  std::size_t covered = 0;
+  for (const std::string& socket : host_.sockets) {
+    if (!is_visible(socket) || is_covered(socket) ||
+        std::ranges::find(plan_.sockets, socket) != plan_.sockets.end())
+      continue;
+    if (++covered > kMostCovered)
+      return fail("more unix sockets can be reached than netjail can cover, " + std::to_string(kMostCovered),
+                  "many are beside " + printable(socket) + ": work in another folder, or end their servers");
+    plan_.mounts.push_back(MountNull{socket});
+  }
+  return {};
 }
 
 }  // namespace
@@ -265,6 +302,7 @@ HostQuestions host_questions(const Policy& policy, const Caller& caller) {
     paths.insert(paths.end(), preset.sockets.begin(), preset.sockets.end());
     paths.insert(paths.end(), preset.files.begin(), preset.files.end());
   }
+  questions.user = {caller.uid, caller.gid};
   questions.folders.push_back(caller.cwd);
   if (const std::string home = variable(caller, "HOME"); home.starts_with('/'))
     questions.folders.insert(questions.folders.end(), {home, home + "/.ssh", home + "/.gnupg"});

@@ -29,7 +29,7 @@ void add_kernel_mounts(std::vector<Mount>& mounts, const HostFacts& host, std::u
   if (host.cgroup_mount) mounts.push_back(MountCgroup{});
   mounts.push_back(MountProc{});
   // uid 0 owns core_pattern, sysrq and the like even without a capability: the kernel compares the id
-  // (THREATS.md 8). What this kernel has not is skipped.
+  // (proc_sys(5)). What this kernel has not is skipped.
   if (uid == 0)
     for (const char* path :
          {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/acpi", "/proc/fs",

@@ -132,7 +132,8 @@ constexpr KeyInfo kKeys[] = {
     {"process", "keep", kTexts, "", "Capabilities that the program keeps.", kLater},
     {"process", "user-namespaces", kFlag, "false",
      "Whether the program can make user namespaces, and in them others, as the sandboxes of Chromium and "
-     "bubblewrap do; not for user 0. It reaches nothing more by them, but more of the kernel.",
+     "bubblewrap do; not for user 0. It reaches more of the kernel by them, and unix sockets of its user's "
+     "outside `/run`, `/tmp` and `/var/tmp`.",
      kNow},
 
     {"process", "share", "a list of paths, such as [\"/tmp\"]", "",

@@ -241,3 +241,44 @@ for make in (lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[1]),
     fs::remove(path);
   }
 }
+
+// Each of these was a way in, found by somebody who looked for one.
+TEST_CASE("what an earlier program has turned is not followed, and root lends nobody its rights") {
+  if (!needs_root()) return;
+  const std::string own = home();
+  const std::string user = std::to_string(kOrdinaryUser);
+  const Process server = serve({"/run/nj-turned/bus", "/srv/nj-secret/S", "/srv/nj-passed/S"});
+  const auto as_root = [](const std::string& script) { REQUIRE(world().call({"sh", "-ec", script}).ok()); };
+  as_root("ln -sfn /run/nj-turned/bus " + own + "/S; chown -h " + user + " " + own +
+          "/S; chmod 711 /srv/nj-passed; chmod 700 /srv/nj-secret");
+  const Outcome turned = jailed({"--unix", own + "/S"}, connect("/run/nj-turned/bus"));
+  CHECK_MESSAGE(turned.status == 125, turned.describe());
+  CHECK_MESSAGE(has(turned.err, "symbolic link"), turned.describe());
+  const Words inside = rootless() ? Words{} : Words{"--user", user};
+  // A folder that can be passed through and not be listed.
+  REQUIRE(
+      world()
+          .run({.argv = connect("/srv/nj-passed/S"), .identity = Identity{kOrdinaryUser, kOrdinaryUser, {}}})
+          .ok());
+  CHECK(!jailed(inside, connect("/srv/nj-passed/S")).ok());
+  // A socket that the user cannot reach is not there for him.
+  Words secret = inside;
+  secret.insert(secret.end(), {"--unix", "/srv/nj-secret/S"});
+  const Outcome lent = jailed(secret, {"true"});
+  CHECK_MESSAGE(lent.status == 125, lent.describe());
+  as_root("rm -rf " + own + "/S /srv/nj-passed /srv/nj-secret /run/nj-turned");
+}
+
+TEST_CASE("a file of the kernel's is no standard stream") {
+  if (!needs_root()) return;
+  for (const char* path :
+       {"/proc/self/mem", "/proc/sys/net/ipv4/ip_forward", "/sys/kernel/mm/transparent_hugepage/enabled"}) {
+    const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+    if (!file) continue;  // not every kernel has the last one
+    const Outcome outcome =
+        world().run({.argv = netjail_command({"run", "--profile", "offline", "--", "echo", "started"}),
+                     .descriptors = {{0, file.get()}}});
+    CHECK_MESSAGE(outcome.status == 125, outcome.describe());
+    CHECK_MESSAGE(has(outcome.err, "the kernel's"), outcome.describe());
+  }
+}

@@ -32,3 +32,12 @@ TEST_CASE("a file is found wherever a mount shows it, and not below what covers 
   CHECK(find_aliases(table, "/run/s") == Paths{"/run/s"});
   CHECK(find_aliases(table, "/srv/all/u/s") == Paths{"/srv/all/u/s"});
 }
+
+TEST_CASE("what a later mount hides is no path to a file") {
+  const auto table = parse_mount_table(
+      "22 1 254:0 / / rw - ext4 /dev/vda rw\n"
+      "40 22 254:0 /srv /mnt/a/b rw - ext4 /dev/vda rw\n"
+      "41 22 0:30 / /mnt/a rw - tmpfs tmpfs rw\n"
+      "42 41 254:0 /srv /mnt/a/c rw - ext4 /dev/vda rw\n");
+  CHECK(find_aliases(table, "/srv/s") == Paths{"/srv/s", "/mnt/a/c/s"});
+}

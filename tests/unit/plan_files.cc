@@ -65,7 +65,7 @@ TEST_CASE("what the program is given there is shared, by the folder that holds i
   one.caller.command = {"sh", "/tmp/x.sh", "--out=/var/tmp/out/a", "cat /srv/tmp/y", "/tmp/sock", "/tmp/"};
   one.caller.environment["TMPDIR"] = "/tmp/user/1000";
   one.there("/tmp/build", Kind::folder);
-  one.there("/tmp/x.sh", Kind::other);
+  one.there("/tmp/x.sh", Kind::file);
   one.there("/var/tmp/out", Kind::folder);
   one.there("/tmp/sock", Kind::socket);
   const HostQuestions asked = host_questions(make_policy(one.profile), one.caller);
@@ -141,7 +141,7 @@ TEST_CASE("a preset opens the socket that the environment names, and passes its 
   for (const char* socket : {"/tmp/.X11-unix/X1", "/run/user/1000/wayland-1", "/run/user/1000/pulse/native",
                              "/run/user/1000/bus", "/tmp/ssh-x/agent.1"})
     one.there(socket, Kind::socket);
-  one.there("/run/user/1000/xauth", Kind::other);
+  one.there("/run/user/1000/xauth", Kind::file);
   ChildPlan child = one.plan();
   CHECK(child.withheld == Paths{"DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "PULSE_SERVER", "SSH_AUTH_SOCK",
                                 "TMUX", "WAYLAND_DISPLAY", "XAUTHORITY"});
@@ -175,4 +175,34 @@ TEST_CASE("devices of the host's are added to the jail's, those that it has") {
   one.profile.devices = {{"/dev/dri", "/dev/snd"}};
   one.there("/dev/dri", Kind::folder);
   CHECK(targets<MountShared>(one.plan()) == Paths{"/dev/dri"});
+}
+
+TEST_CASE("a symbolic link that an earlier program could have turned is followed by nobody") {
+  Case one;
+  one.profile.unix_sockets = {{"/home/user/app/S"}};
+  one.there("/home/user/app/S", Kind::link);
+  const auto turned = make_plan(make_policy(one.profile), one.host, one.caller);
+  REQUIRE(!turned.has_value());
+  CHECK(turned.error().hint.find("symbolic link") != std::string::npos);
+  one.profile.unix_sockets = {{"x11"}};
+  one.caller.environment["XAUTHORITY"] = "/home/user/.Xauthority";
+  one.there("/home/user/.Xauthority", Kind::folder, "/run/secret");
+  one.caller.command = {"cat", "/tmp/link"};
+  one.there("/tmp/link", Kind::link);
+  CHECK(targets<MountShared>(one.plan()).empty());
+}
+
+TEST_CASE("a variable that goes out of the jail's own folders makes nothing there") {
+  Case one;
+  one.caller.environment["TMPDIR"] = "/tmp/../srv/x";
+  one.caller.environment["XDG_RUNTIME_DIR"] = "/run//user";
+  CHECK(targets<MakeFolder>(one.plan()).empty());
+}
+
+TEST_CASE("more sockets than can be covered are an error, where they can be reached") {
+  Case one;
+  for (std::size_t i = 0; i <= kMostCovered; ++i) one.host.sockets.push_back("/tmp/s" + std::to_string(i));
+  CHECK(make_plan(make_policy(one.profile), one.host, one.caller).has_value());
+  for (std::string& path : one.host.sockets) path = "/srv" + path;
+  CHECK(!make_plan(make_policy(one.profile), one.host, one.caller).has_value());
 }

@@ -62,9 +62,11 @@ struct KernelMount {
   Kind kind = Kind::other;
   bool operator==(const KernelMount&) const = default;
 };
-// What a path of HostQuestions::paths leads to, without symbolic links.
+// What a path of HostQuestions::paths leads to, looked at with the rights of the user inside. `target` is
+// without symbolic links; `link`: one on the way is not root's, so that an earlier program could have turned
+// it, and nobody follows it.
 struct HostPath {
-  enum class Kind : std::uint8_t { folder, socket, other };
+  enum class Kind : std::uint8_t { folder, socket, file, other, link };
   Kind kind = Kind::other;
   std::string target;
   bool operator==(const HostPath&) const = default;
@@ -91,6 +93,7 @@ struct HostFacts {
   std::map<std::string, HostPath> paths;    // of those asked for the ones that are there
   std::vector<std::string> sockets;         // every path of the unix sockets found that somebody listens to
   std::vector<std::string> socket_folders;  // in which there is nothing but these
+  std::vector<std::string> records;         // where /run/netjail is seen, and elsewhere by other mounts
   // Of other firewalls, those that can drop what the host forwards or sends; read as root alone.
   std::vector<nft::ForeignChain> firewalls;
   std::string no_pasta;  // why pasta cannot be used where `firewalls` would want it; empty: it can
@@ -310,6 +313,7 @@ struct HostQuestions {
   AddressSet networks;
   std::vector<std::string> paths;    // what the child may find of the host's files
   std::vector<std::string> folders;  // in which sockets are looked for, beside those where some are known
+  std::optional<std::pair<std::uint32_t, std::uint32_t>> user;  // and group, with whose rights; nothing: ours
 };
 HostQuestions host_questions(const Policy& policy);
 // With what concerns the child: its files.
@@ -319,5 +323,7 @@ HostQuestions host_questions(const Policy& policy, const Caller& caller);
 inline constexpr std::array<std::string_view, 3> kMeetingPlaces{"/run", "/tmp", "/var/tmp"};
 // Most paths that one jail shares with the host there; each is a mount.
 inline constexpr std::size_t kMostShared = 128;
+// And sockets that are covered.
+inline constexpr std::size_t kMostCovered = 4096;
 
 }  // namespace netjail
