@@ -58,8 +58,9 @@ bool bind_device(const char* stage, const char* name) {
   return bind(source, target);
 }
 
-// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like: only nodes that reach nothing. Of the terminals the caller's own alone, as /dev/console, where
-// ttyname(3) finds it; those that the program opens are of an instance of its own.
+// uid 0 without capabilities still owns the host's block devices, /dev/kmsg and the like: only nodes that
+// reach nothing. Of the terminals the caller's own alone, as /dev/console, where ttyname(3) finds it; those
+// that the program opens are of an instance of its own.
 bool mount_terminal(const char* stage, const char* terminal) {
   char path[96];
   std::snprintf(path, sizeof path, "%s/pts", stage);

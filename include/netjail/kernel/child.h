@@ -100,8 +100,8 @@ struct ChildEvent {
   int detail = 0;  // failed: index of the mount or sysctl
 };
 
-// Whether Landlock keeps the program from every unix socket that was bound outside the jail, whenever that was
-// (Linux 7.1).
+// Whether Landlock keeps the program from every unix socket that was bound outside the jail, whenever that
+// was (Linux 7.1).
 bool can_scope_sockets();
 
 class SharedSpec;
