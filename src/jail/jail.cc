@@ -1,7 +1,6 @@
 #include "netjail/jail/jail.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include "host_addresses.h"
@@ -14,8 +13,6 @@
 
 namespace netjail {
 namespace {
-
-constexpr int kLastWords = 10;  // ms; pasta takes some tens of microseconds, more on a busy machine
 
 // Path of the terminal that is passed on; empty without one, or when it is of another mount namespace.
 std::string own_terminal() {
@@ -159,7 +156,7 @@ Result<Outcome> Jail::supervise(SuperviseOptions options) {
     if (const std::uint64_t count = count_of(rule.id); count > 0)
       (rule.action == Action::allow ? outcome.admitted_by_rule : outcome.refused_by_rule)[rule.id] = count;
   // What the program sent last is in the tap, and goes no further when pasta ends.
-  if (state.pasta && !outcome.admitted_by_rule.empty()) ::poll(nullptr, 0, kLastWords);
+  if (state.pasta && !outcome.admitted_by_rule.empty()) state.pasta->settle();
   return outcome;
 }
 

@@ -17,6 +17,7 @@
 
 #include "netjail/base/format.h"
 #include "netjail/base/text.h"
+#include "netjail/os/fd.h"
 
 namespace netjail {
 namespace {
@@ -162,6 +163,21 @@ Result<Pasta> Pasta::start(const Fd& router, const UplinkPlan& plan, const JailA
 
 Pasta::Pasta(Pasta&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)), words_(std::move(other.words_)) {}
+
+// It waits in one place for all its descriptors (epoll), so that it sleeps only when none has anything for
+// it. What the jail sent may still be on its way to it (the kernel's backlog), so several looks have to
+// agree.
+void Pasta::settle() const {
+  constexpr int kLeast = 10, kMost = 1000, kLooks = 3;
+  int asleep = 0;
+  for (int ms = 0; ms < kMost && (ms < kLeast || asleep < kLooks); ++ms) {
+    ::poll(nullptr, 0, 1);
+    // proc_pid_stat(5): "PID (NAME) STATE ..."; what cannot be read is taken for asleep.
+    const auto stat = read_file("/proc/" + std::to_string(pid_) + "/stat", 4096);
+    const auto end = stat ? stat->rfind(") ") : std::string::npos;
+    asleep = end == std::string::npos || stat->compare(end + 2, 1, "S") == 0 ? asleep + 1 : 0;
+  }
+}
 
 Pasta::~Pasta() {
   if (pid_ < 0) return;

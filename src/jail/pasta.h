@@ -27,6 +27,8 @@ class Pasta {
 
   // Waits until the tap exists; at most 10 seconds.
   Status wait_link(Netlink& router_route);
+  // Waits until it has nothing to do any more: 10 ms at least, a second at most.
+  void settle() const;
   // Readable when it has ended.
   int pidfd() const { return pidfd_.get(); }
 
