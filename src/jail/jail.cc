@@ -59,12 +59,12 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.keep_fds = child.keep_fds;
   spec.mounts.push_back({MountStep::Kind::pin, "", ""});
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
-  NJ_TRY_AS(spec.seccomp, make_seccomp_filter(SeccompPolicy{child.seccomp_families, child.user_namespaces},
-                                              native_architecture()));
-  spec.seccomp_listener = !child.user_namespaces;
+  const SeccompPolicy seccomp{child.seccomp_families, child.user_namespaces, child.mount_namespaces};
+  NJ_TRY_AS(spec.seccomp, make_seccomp_filter(seccomp, native_architecture()));
+  spec.seccomp_listener = !child.mount_namespaces;
   spec.sockets = child.sockets;
   // Within a Landlock domain nobody can mount: a sandbox inside would fail.
-  spec.scope_sockets = !child.user_namespaces;
+  spec.scope_sockets = !child.mount_namespaces;
   spec.new_session = !has_controlling_terminal();
   return spec;
 }

@@ -257,7 +257,8 @@ class Supervisor {
     attempts_.async_wait(asio::posix::stream_descriptor::wait_read, [this](asio::error_code failed) {
       if (failed) return;
       const auto attempt = refuse_attempt(in_.attempts.get());
-      if (attempt && attempt->user_namespace && outcome_.add_refused_namespace(printable(attempt->program)) &&
+      const bool told = attempt && (attempt->user_namespace || in_.plan.child.user_namespaces);
+      if (told && outcome_.add_refused_namespace(printable(attempt->program)) &&
           in_.options.on_refused_namespace)
         in_.options.on_refused_namespace(outcome_.refused_namespaces.back());
       watch_attempts();

@@ -33,7 +33,7 @@ Result<std::vector<sock_filter>> make_seccomp_filter(const SeccompPolicy& policy
   if (!table.empty() && architecture == native_architecture()) {
     NJ_TRY_AS(const std::vector<int> wanted, family_numbers(policy));
     NJ_TRY_AS(const std::vector<int> usual, family_numbers(SeccompPolicy{kDefaultFamilies}));
-    if (wanted == usual && !policy.user_namespaces)
+    if (wanted == usual && !policy.user_namespaces && !policy.mount_namespaces)
       return std::vector<sock_filter>(table.begin(), table.end());
   }
   return compile_seccomp_filter(policy, architecture);

@@ -160,28 +160,40 @@ void add_families(Rules& rules, std::vector<int> families) {
     rules.refuse(SCMP_SYS(socket), EAFNOSUPPORT, {argument(0, kInt, AF_INET), argument(1, 0xf, SOCK_PACKET)});
 }
 
-constexpr std::array<std::uint64_t, 8> kNewNamespaces{CLONE_NEWUSER,   CLONE_NEWNET, CLONE_NEWNS,
-                                                      CLONE_NEWPID,    CLONE_NEWUTS, CLONE_NEWIPC,
-                                                      CLONE_NEWCGROUP, CLONE_NEWTIME};
+constexpr std::array<std::uint64_t, 7> kNewNamespaces{
+    CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWCGROUP, CLONE_NEWTIME};
+// From Linux 7.1 on unshare(2) makes an empty mount namespace (UNSHARE_EMPTY_MNTNS), before it knows no such
+// flag.
+constexpr std::uint64_t kEmptyMounts = 0x100000;
+
+void hand_over_clones(Rules& rules, std::uint64_t flag) {
+  rules.hand_over(SCMP_SYS(unshare), {argument(0, flag, flag)});
+  // CLONE_NEWTIME lies among the bits of clone's exit signal: clone cannot ask for it.
+  if ((flag & CSIGNAL) == 0) rules.hand_over(SCMP_SYS(clone), {argument(0, flag, flag)});
+}
 
 // A new user namespace has every capability over the network namespaces made in it, and over nothing else;
 // what it opens is the kernel's attack surface. clone3 has its flags behind a pointer; without it the C
 // library uses clone, whose flags are the first argument on both architectures. The supervisor refuses what
 // is handed over.
-void add_namespaces(Rules& rules, bool user_namespaces) {
+//
+// Who can mount in a mount namespace of his own can look under what the jail has mounted (overlayfs), so
+// those are for themselves (P13). Mounting where he is needs a right that no user namespace of his gives;
+// what makes a mount namespace without entering it (open_tree(2) and fsmount(2) of Linux 7) is of no use to
+// him, for setns(2) is refused.
+void add_namespaces(Rules& rules, const SeccompPolicy& policy) {
   rules.refuse(SCMP_SYS(clone3), ENOSYS);
   rules.refuse(SCMP_SYS(setns), EPERM);
-  if (user_namespaces) return;
+  if (policy.mount_namespaces) return;
   // One of the program's own would win over the supervisor's; the kernel refuses it, but only while that one
   // lives.
   rules.refuse(SCMP_SYS(seccomp), EBUSY,
                {argument(0, kInt, SECCOMP_SET_MODE_FILTER),
                 argument(1, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_NEW_LISTENER)});
-  for (const std::uint64_t flag : kNewNamespaces) {
-    rules.hand_over(SCMP_SYS(unshare), {argument(0, flag, flag)});
-    // CLONE_NEWTIME lies among the bits of clone's exit signal: clone cannot ask for it.
-    if ((flag & CSIGNAL) == 0) rules.hand_over(SCMP_SYS(clone), {argument(0, flag, flag)});
-  }
+  hand_over_clones(rules, CLONE_NEWNS);
+  rules.hand_over(SCMP_SYS(unshare), {argument(0, kEmptyMounts, kEmptyMounts)});
+  if (policy.user_namespaces) return;
+  for (const std::uint64_t flag : kNewNamespaces) hand_over_clones(rules, flag);
 }
 
 void add_rest(Rules& rules) {
@@ -261,7 +273,7 @@ Result<std::vector<sock_filter>> compile_seccomp_filter(const SeccompPolicy& pol
   NJ_TRY_AS(const Filter filter, open_filter(architecture));
   Rules rules(filter.get());
   add_families(rules, families);
-  add_namespaces(rules, policy.user_namespaces);
+  add_namespaces(rules, policy);
   add_rest(rules);
   NJ_TRY(rules.status());
   return read_program(filter.get());

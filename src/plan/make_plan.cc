@@ -60,6 +60,7 @@ Result<ChildPlan> make_child(const Policy& policy, const HostFacts& host, const 
   child.seccomp_families = policy.seccomp_families;
   // User 0 in one of his own is the owner of what the jail's mounts cover for him (a cgroup hierarchy, ...).
   child.user_namespaces = policy.user_namespaces && caller.uid != 0;
+  child.mount_namespaces = policy.mount_namespaces && child.user_namespaces;
   child.mounts = std::move(files.mounts);
   add_kernel_mounts(child.mounts, host, caller.uid);
   child.sockets = std::move(files.sockets);

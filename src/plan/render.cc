@@ -183,7 +183,9 @@ std::string render_plan_text(const Plan& plan) {
     out += fmt::format("program    {}\n", join(words, " "));
     out += fmt::format("runs as    uid {} gid {}, no capabilities, own process and mount namespace{}\n",
                        plan.child.uid, plan.child.gid,
-                       plan.child.user_namespaces ? ", can make user namespaces" : "");
+                       plan.child.mount_namespaces  ? ", can make user and mount namespaces"
+                       : plan.child.user_namespaces ? ", can make user namespaces"
+                                                    : "");
     out += files_text(plan.child);
   }
   out += "proof      ";
@@ -248,6 +250,7 @@ std::string render_plan_json(const Plan& plan) {
         {"gid", plan.child.gid},
         {"families", plan.child.seccomp_families},
         {"user-namespaces", plan.child.user_namespaces},
+        {"mount-namespaces", plan.child.mount_namespaces},
         {"sockets", plan.child.sockets},
         {"withheld", plan.child.withheld},
         {"mounts", std::move(mounts)}}},

@@ -120,7 +120,10 @@ Policy make_policy(const Profile& profile) {
   policy.user = profile.user;
   policy.groups = profile.groups;
   policy.environment = profile.environment.value_or(std::map<std::string, std::string>{});
-  policy.user_namespaces = profile.user_namespaces.value_or(false);
+  // Whoever asks for the second asks for the first, which it is made in; whoever refuses the first, refuses
+  // both.
+  policy.user_namespaces = profile.user_namespaces.value_or(profile.mount_namespaces.value_or(false));
+  policy.mount_namespaces = policy.user_namespaces && profile.mount_namespaces.value_or(false);
   policy.shared = profile.shared.value_or(std::vector<std::string>{});
   policy.devices = profile.devices.value_or(std::vector<std::string>{});
   policy.unix_sockets = profile.unix_sockets.value_or(std::vector<std::string>{});

@@ -131,9 +131,12 @@ constexpr KeyInfo kKeys[] = {
     {"process", "hide", kTexts, "", "Paths that the program finds empty.", kLater},
     {"process", "keep", kTexts, "", "Capabilities that the program keeps.", kLater},
     {"process", "user-namespaces", kFlag, "false",
-     "Whether the program can make user namespaces, and in them others, as the sandboxes of Chromium and "
-     "bubblewrap do; not for user 0. It reaches more of the kernel by them, and unix sockets of its user's "
-     "outside `/run`, `/tmp` and `/var/tmp`.",
+     "Whether the program can make user namespaces, and in them others but mount namespaces, as the sandbox "
+     "of Chromium does; not for user 0. It reaches more of the kernel by them.",
+     kNow},
+    {"process", "mount-namespaces", kFlag, "false",
+     "Whether the program can make mount namespaces, too, in user namespaces of its own, as bubblewrap does; "
+     "by them it reaches unix sockets of its user's that lie outside `/run`, `/tmp` and `/var/tmp`.",
      kNow},
 
     {"process", "share", "a list of paths, such as [\"/tmp\"]", "",

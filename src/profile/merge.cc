@@ -46,6 +46,7 @@ Profile merge(const Profile& base, const Profile& nearer) {
     for (const auto& [name, value] : *nearer.environment) (*result.environment)[name] = value;
   }
   take_nearer(result.user_namespaces, nearer.user_namespaces);
+  take_nearer(result.mount_namespaces, nearer.mount_namespaces);
   add_up(result.shared, nearer.shared);
   add_up(result.devices, nearer.devices);
   add_up(result.unix_sockets, nearer.unix_sockets);

@@ -65,7 +65,7 @@ class Reader {
     Handler handler;
   };
   // Every supported key of the key table; tests/unit/profile_keys.cc sees that none is missing.
-  static const std::array<Handling, 25> kHandlers;
+  static const std::array<Handling, 26> kHandlers;
 
   void complain(Mark mark, std::string message, std::string suggestion = {}) {
     source_.complain(mark, {std::move(message), std::move(suggestion)});
@@ -338,6 +338,7 @@ class Reader {
   }
 
   void read_user_namespaces(const Place& place) { result_.profile.user_namespaces = values_.flag(place); }
+  void read_mount_namespaces(const Place& place) { result_.profile.mount_namespaces = values_.flag(place); }
 
   // Each once; what a reader of words takes for a mistake is told.
   std::vector<std::string> read_words(const Place& place, Word<std::string> (*reader)(std::string_view)) {
@@ -364,7 +365,7 @@ class Reader {
   ParsedFile result_;
 };
 
-const std::array<Reader::Handling, 25> Reader::kHandlers{{
+const std::array<Reader::Handling, 26> Reader::kHandlers{{
     {"", "description", &Reader::read_description},
     {"", "extends", &Reader::read_extends},
     {"network", "refuse", &Reader::read_refuse},
@@ -386,6 +387,7 @@ const std::array<Reader::Handling, 25> Reader::kHandlers{{
     {"process", "groups", &Reader::read_groups},
     {"process", "environment", &Reader::read_environment},
     {"process", "user-namespaces", &Reader::read_user_namespaces},
+    {"process", "mount-namespaces", &Reader::read_mount_namespaces},
     {"process", "share", &Reader::read_share},
     {"process", "devices", &Reader::read_devices},
     {"unix", "allow", &Reader::read_unix},

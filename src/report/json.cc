@@ -35,7 +35,10 @@ std::string render_json_lines(const Plan& plan, const Outcome& outcome) {
           {"detail", name.detail},
           {"count", name.count}});
   for (const RefusedNamespace& one : outcome.refused_namespaces)
-    line({{"event", "refused-namespace"}, {"program", one.program}, {"count", one.count}});
+    line({{"event", "refused-namespace"},
+          {"kind", plan.child.user_namespaces ? "mount" : "user"},
+          {"program", one.program},
+          {"count", one.count}});
   for (const Refusal& refusal : outcome.refusals) {
     Json json{{"event", "refused"},
               {"address", to_string(refusal.flow.destination)},

@@ -107,12 +107,15 @@ std::string render_refused_name(const Plan& plan, const RefusedName& refused) {
 }
 
 std::string render_refused_namespace(const Plan& plan, const RefusedNamespace& refused) {
-  std::string line = fmt::format("netjail: refused a new user namespace{}",
+  const bool mounts = plan.child.user_namespaces;
+  std::string line = fmt::format("netjail: refused a new {} namespace{}", mounts ? "mount" : "user",
                                  refused.program.empty() ? "" : " to " + refused.program);
   if (plan.child.uid == 0)
     line +=
         ": there is none for user 0 inside; to open it: --user USER, and user-namespaces = true in [process] "
         "of the profile, as `browser` has it";
+  else if (mounts)
+    line += "; to open it: mount-namespaces = true in [process] of the profile";
   else
     line += "; to open it: user-namespaces = true in [process] of the profile, as `browser` has it";
   return line + "\n";

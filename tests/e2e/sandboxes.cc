@@ -1,5 +1,5 @@
-// Programs that make namespaces themselves: refused unless the profile says user-namespaces = true, told why,
-// and with it no nearer to the network.
+// Programs that make namespaces themselves: refused unless the profile says user-namespaces = true or
+// mount-namespaces = true, told why, and with them no nearer to the network.
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -42,6 +42,11 @@ std::string home() {
   return path;
 }
 
+// As `browser`, and what bubblewrap wants beside it.
+std::string with_mounts() {
+  return world().write("mounts.toml", "extends = [\"browser\"]\n[process]\nmount-namespaces = true\n");
+}
+
 Words chromium(const std::string& url) {
   return {"env", "HOME=" + home(), "chromium-headless-shell", "--disable-gpu", "--timeout=8000", "--dump-dom",
           url};
@@ -67,13 +72,20 @@ TEST_CASE("Chromium with its own sandbox, under the shipped profile") {
 TEST_CASE("bubblewrap inside") {
   if (!needs_root()) return;
   const Words shared = bwrap({"--unshare-all", "--share-net"}, kEcho);
-  const Outcome works = jailed("browser", shared);
+  const Outcome works = jailed(with_mounts(), shared);
   CHECK_MESSAGE(works.ok(), works.describe());
-  const Outcome refused = jailed("browser", bwrap({"--unshare-all", "--share-net"}, kEchoRefused));
+  const Outcome refused = jailed(with_mounts(), bwrap({"--unshare-all", "--share-net"}, kEchoRefused));
   CHECK_MESSAGE(has(refused.out, "ECONNREFUSED"), refused.describe());
   CHECK_MESSAGE(has(refused.err, "198.51.100.10:22/tcp"), refused.describe());
-  const Outcome without = jailed("browser", bwrap({"--unshare-all"}, kEcho));
+  const Outcome without = jailed(with_mounts(), bwrap({"--unshare-all"}, kEcho));
   CHECK_MESSAGE(!without.ok(), without.describe());
+
+  const Outcome mounts = jailed("browser", shared);
+  CHECK_MESSAGE(!mounts.ok(), mounts.describe());
+  CHECK_MESSAGE(has(mounts.err,
+                    "refused a new mount namespace to bwrap; to open it: mount-namespaces = true in "
+                    "[process]"),
+                mounts.describe());
 
   const Outcome shut = jailed("internet", shared);
   CHECK_MESSAGE(!shut.ok(), shut.describe());
@@ -131,7 +143,8 @@ try own-address unshare --net ip address add 198.51.100.10/32 dev lo
 umount $u 2>/dev/null
 rm -f /tmp/device.$$; rmdir $u
 )sh");
-  const Outcome inside = jailed("browser", {"unshare", "--user", "--map-root-user", "--mount", "sh", script});
+  const Outcome inside =
+      jailed(with_mounts(), {"unshare", "--user", "--map-root-user", "--mount", "sh", script});
   CHECK_MESSAGE(has(inside.out, "uid 0 CapEff:"), inside.describe());
   CHECK_MESSAGE(!has(inside.out, "CapEff:\t0000000000000000"), inside.describe());
   for (const char* name : {"address", "route", "link", "veth", "raw", "packet", "nft", "setns", "sysctl",
@@ -146,4 +159,38 @@ rm -f /tmp/device.$$; rmdir $u
                     "ip link add eth0 type veth peer name eth1; ip link set lo up; exec sh " + script});
   for (const char* name : {"address", "route", "link", "veth", "raw", "packet", "nft", "setns", "sysctl"})
     CHECK_MESSAGE(has(outside.out, std::string(name) + ": DONE"), outside.describe());
+}
+
+// overlayfs shows a folder without what is mounted in it, and a name made there is one outside it, too.
+TEST_CASE("under the shipped profile a cover over a socket cannot be lifted") {
+  if (!needs_root()) return;
+  constexpr const char* kServe = R"(
+import os, socket, sys
+os.makedirs('kept'); open('kept/beside', 'w').close()
+s = socket.socket(socket.AF_UNIX); s.bind(os.getcwd() + '/kept/S'); s.listen()
+print('ready', flush=True)
+sys.stdin.read()
+)";
+  const std::string own = home() + "/overlaid";
+  const std::string script = world().write("lift.sh", R"sh(
+cd "$1" || exit 9
+mkdir lower upper work merged
+unshare --user --map-root-user --mount sh -c '
+  mount -t overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work none merged &&
+    mv kept upper/kept && ln merged/kept/S merged/lifted'
+"$2" unix "$1/upper/lifted"
+)sh");
+  for (const bool mounts : {false, true}) {
+    REQUIRE(world().call({"install", "-d", "-o", kUser, "-g", kUser, own}).ok());
+    Process server = world().start({.argv = {"python3", "-c", kServe},
+                                    .keep_input_open = true,
+                                    .identity = Identity{kOrdinaryUser, kOrdinaryUser, {}},
+                                    .directory = own,
+                                    .deadline = 60s});
+    REQUIRE(server.wait_for("ready"));
+    const Outcome outcome = jailed(mounts ? with_mounts() : "browser", {"sh", script, own, kProbe});
+    CHECK_MESSAGE(outcome.ok() == mounts, outcome.describe());
+    CHECK_MESSAGE(has(outcome.err, "refused a new mount namespace to unshare") != mounts, outcome.describe());
+    REQUIRE(world().call({"rm", "-rf", own}).ok());
+  }
 }

@@ -117,12 +117,15 @@ int verdict(const Program& program, std::uint32_t arch, int nr, const Args& args
   return error == 0 ? kPretended : error;
 }
 
-constexpr std::uint64_t kNewAnything =
-    0x7e020000;  // clone(2)'s CLONE_NEW*; unshare has CLONE_NEWTIME 0x80 too
+// clone(2)'s CLONE_NEW* but CLONE_NEWNS; unshare has CLONE_NEWTIME, too, and UNSHARE_EMPTY_MNTNS.
+constexpr std::uint64_t kNewOthers = 0x7e000000;
+constexpr std::uint64_t kNewMounts = 0x20000;
+
+enum class Namespaces : std::uint8_t { none, users, mounts };
 
 const std::set<std::uint64_t> kInetProtocols{0, 1, 6, 17, 33, 58, 132, 136, 255, 262};
 
-int expected(const std::set<std::uint32_t>& families, bool user_namespaces, const Calls& calls, int nr,
+int expected(const std::set<std::uint32_t>& families, Namespaces namespaces, const Calls& calls, int nr,
              const Args& args) {
   const auto low = [&](std::size_t i) { return static_cast<std::uint32_t>(args[i]); };
   if (nr == calls.socket || nr == calls.socketpair) {
@@ -137,12 +140,16 @@ int expected(const std::set<std::uint32_t>& families, bool user_namespaces, cons
     if (low(0) == AF_INET && low(1) % 16 == SOCK_PACKET && !families.contains(AF_PACKET)) return EAFNOSUPPORT;
     return 0;
   }
-  const int new_namespace = user_namespaces ? 0 : kHandedOver;
-  if (nr == calls.clone) return (args[0] & kNewAnything) != 0 ? new_namespace : 0;
-  if (nr == calls.unshare) return (args[0] & (kNewAnything | 0x80)) != 0 ? new_namespace : 0;
+  const bool no_mounts = namespaces != Namespaces::mounts;
+  const std::uint64_t refused =
+      (no_mounts ? kNewMounts : 0) | (namespaces == Namespaces::none ? kNewOthers : 0);
+  if (nr == calls.clone) return (args[0] & refused) != 0 ? kHandedOver : 0;
+  if (nr == calls.unshare) {
+    const std::uint64_t more = (no_mounts ? 0x100000 : 0) | (namespaces == Namespaces::none ? 0x80 : 0);
+    return (args[0] & (refused | more)) != 0 ? kHandedOver : 0;
+  }
   if (nr == calls.seccomp)
-    return !user_namespaces && low(0) == SECCOMP_SET_MODE_FILTER &&
-                   (low(1) & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0
+    return no_mounts && low(0) == SECCOMP_SET_MODE_FILTER && (low(1) & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0
                ? EBUSY
                : 0;
   static const std::set<std::uint32_t> kLoading{0x8940, 0x8941, 0x89a0, 0x89a1,
@@ -157,8 +164,10 @@ int expected(const std::set<std::uint32_t>& families, bool user_namespaces, cons
 }
 
 Program make(const std::vector<std::string>& families, Architecture architecture,
-             bool user_namespaces = false) {
-  auto program = make_seccomp_filter(SeccompPolicy{families, user_namespaces}, architecture);
+             Namespaces namespaces = Namespaces::none) {
+  auto program = make_seccomp_filter(
+      SeccompPolicy{families, namespaces != Namespaces::none, namespaces == Namespaces::mounts},
+      architecture);
   REQUIRE_MESSAGE(program, render_error(program.error()));
   return *std::move(program);
 }
@@ -184,9 +193,9 @@ class Chance {
  public:
   std::uint64_t below(std::uint64_t end) { return engine_() % end; }
   std::uint64_t argument() {
-    static constexpr std::array<std::uint64_t, 19> kSeen{
-        0,      1,      2,      4,      10,         16,         17,   6,    132,       256,
-        0x8940, 0x89a1, 0x5412, 0x541c, 0x10000000, 0x40000000, 0x80, 0x20, 0xfffffffe};
+    static constexpr std::array<std::uint64_t, 21> kSeen{
+        0,      1,      2,      4,      10,         16,         17,   6,    132,        256,     0x20000,
+        0x8940, 0x89a1, 0x5412, 0x541c, 0x10000000, 0x40000000, 0x80, 0x20, 0xfffffffe, 0x100000};
     const std::uint64_t kind = below(4);
     std::uint64_t value = kind == 0   ? below(64)
                           : kind == 1 ? kSeen.at(below(kSeen.size()))
@@ -216,7 +225,9 @@ TEST_CASE("the ready table is what the compiler says, and order and repetition o
     CHECK(render_seccomp(make({"netlink", "inet6", "inet", "unix", "inet"}, architecture)) ==
           render_seccomp(*fresh));
     CHECK(render_seccomp(make({"unix", "inet"}, architecture)) != render_seccomp(*fresh));
-    CHECK(render_seccomp(make(kDefaultFamilies, architecture, true)) != render_seccomp(*fresh));
+    const std::string users = render_seccomp(make(kDefaultFamilies, architecture, Namespaces::users));
+    CHECK(users != render_seccomp(*fresh));
+    CHECK(users != render_seccomp(make(kDefaultFamilies, architecture, Namespaces::mounts)));
   }
 }
 
@@ -290,11 +301,12 @@ TEST_CASE("calls that would lead around the packet filter, one by one") {
       CHECK(says(calls.clone, {flag | 17}) == kHandedOver);
       CHECK(says(calls.unshare, {flag}) == kHandedOver);
     }
-    CHECK(says(calls.unshare, {0x80}) == kHandedOver);  // CLONE_NEWTIME
-    CHECK(says(calls.unshare, {0x400 | 0x200}) == 0);   // CLONE_FILES | CLONE_FS
-    CHECK(says(calls.clone, {0x3d0f00}) == 0);          // pthread_create
-    CHECK(says(calls.clone, {0x4111}) == 0);            // vfork
-    CHECK(says(calls.clone, {0x01200011}) == 0);        // fork of glibc
+    CHECK(says(calls.unshare, {0x80}) == kHandedOver);      // CLONE_NEWTIME
+    CHECK(says(calls.unshare, {0x100000}) == kHandedOver);  // UNSHARE_EMPTY_MNTNS
+    CHECK(says(calls.unshare, {0x400 | 0x200}) == 0);       // CLONE_FILES | CLONE_FS
+    CHECK(says(calls.clone, {0x3d0f00}) == 0);              // pthread_create
+    CHECK(says(calls.clone, {0x4111}) == 0);                // vfork
+    CHECK(says(calls.clone, {0x01200011}) == 0);            // fork of glibc
   }
 }
 
@@ -310,9 +322,9 @@ TEST_CASE("random policies and calls get what the oracle says") {
       families.insert(families.end(), kDefaultFamilies.begin(), kDefaultFamilies.end());
     if (round == 1) families.clear();
     const auto wanted = numbers(families);
-    const bool user_namespaces = chance.below(2) == 0;
+    const auto namespaces = static_cast<Namespaces>(chance.below(3));
     for (const auto architecture : kArchitectures) {
-      const Program program = make(families, architecture, user_namespaces);
+      const Program program = make(families, architecture, namespaces);
       CHECK(program.size() <= BPF_MAXINSNS);
       const Calls& calls = kCalls.at(architecture);
       const std::array special{calls.socket, calls.socketpair, calls.clone,     calls.unshare,
@@ -322,7 +334,7 @@ TEST_CASE("random policies and calls get what the oracle says") {
                                             : special.at(chance.below(special.size()));
         Args args{};
         for (auto& arg : args) arg = chance.argument();
-        const int want = expected(wanted, user_namespaces, calls, nr, args);
+        const int want = expected(wanted, namespaces, calls, nr, args);
         const int got = verdict(program, token(architecture), nr, args);
         if (got != want)
           FAIL("call ", nr, " args ", args[0], " ", args[1], " ", args[2], ": ", got, ", not ", want);

@@ -80,6 +80,7 @@ TEST_CASE("what no file says gets its default") {
   CHECK(!made.groups);
   CHECK(made.environment.empty());
   CHECK(!made.user_namespaces);
+  CHECK(!made.mount_namespaces);
   CHECK(made.log_denied);
 }
 
@@ -107,6 +108,16 @@ TEST_CASE("what a file says is kept") {
   CHECK(made.environment.at("A") == "1");
   CHECK(made.user_namespaces);
   CHECK(!made.log_denied);
+}
+
+TEST_CASE("mount namespaces are made in user namespaces, or not at all") {
+  const Policy both = make_policy({.mount_namespaces = true});
+  CHECK(both.user_namespaces);
+  CHECK(both.mount_namespaces);
+  CHECK(!make_policy({.user_namespaces = true}).mount_namespaces);
+  const Policy neither = make_policy({.user_namespaces = false, .mount_namespaces = true});
+  CHECK(!neither.user_namespaces);
+  CHECK(!neither.mount_namespaces);
 }
 
 TEST_CASE("rules are numbered per action in the order written and say what was written") {

@@ -76,6 +76,7 @@ families = ["inet", "bluetooth", "inet"]
 user = "www-data"
 groups = ["audio", 44]
 user-namespaces = true
+mount-namespaces = false
 environment = { LANG = "C.UTF-8", "_X1" = "" }
 [log]
 denied = false
@@ -96,6 +97,7 @@ denied = false
   CHECK(profile.groups == Strings{"audio", "44"});
   CHECK(profile.environment == std::map<std::string, std::string>{{"LANG", "C.UTF-8"}, {"_X1", ""}});
   CHECK(profile.user_namespaces == true);
+  CHECK(profile.mount_namespaces == false);
   CHECK(profile.log_denied == false);
 
   REQUIRE(profile.rules.size() == 3);

@@ -212,12 +212,12 @@ TEST_CASE("the profile named like the program, else default") {
 
 TEST_CASE("extends: what is extended is farther, lists add up") {
   const Folders folders;
-  folders.write(
-      "system/base.toml",
-      "description = \"base\"\n[network]\nrefuse = \"drop\"\nipv6 = false\n[seccomp]\nfamilies = "
-      "[\"inet\", \"unix\"]\n"
-      "[process]\ngroups = [\"a\"]\nuser-namespaces = true\nenvironment = { A = \"1\", B = \"1\" }\n" +
-          rule(1));
+  folders.write("system/base.toml",
+                "description = \"base\"\n[network]\nrefuse = \"drop\"\nipv6 = false\n[seccomp]\nfamilies = "
+                "[\"inet\", \"unix\"]\n"
+                "[process]\ngroups = [\"a\"]\nuser-namespaces = true\nmount-namespaces = true\nenvironment = "
+                "{ A = \"1\", B = \"1\" }\n" +
+                    rule(1));
   folders.write("system/more.toml", rule(2));
   folders.write(
       "user/top.toml",
@@ -235,6 +235,7 @@ TEST_CASE("extends: what is extended is farther, lists add up") {
   CHECK(profile.ipv6 == false);
   CHECK(profile.log_denied == false);
   CHECK(profile.user_namespaces == false);
+  CHECK(profile.mount_namespaces == true);
   CHECK(profile.seccomp_families == std::vector<std::string>{"inet", "unix", "can"});
   CHECK(profile.groups == std::vector<std::string>{"a", "b"});
   CHECK(profile.environment == std::map<std::string, std::string>{{"A", "1"}, {"B", "2"}});

@@ -20,6 +20,7 @@ Architecture native_architecture();
 struct SeccompPolicy {
   std::vector<std::string> families;  // names of address_families(7), lower case, without AF_
   bool user_namespaces = false;       // new namespaces can be made, in a user namespace of one's own
+  bool mount_namespaces = false;      // these, too, and mounts in them; only with the others
   bool operator==(const SeccompPolicy&) const = default;
 };
 
@@ -31,8 +32,8 @@ inline const std::vector<std::string> kDefaultFamilies{"unix", "inet", "inet6", 
 // The program for one architecture. Pure: the same policy gives the same program on every machine.
 Result<std::vector<sock_filter>> make_seccomp_filter(const SeccompPolicy& policy, Architecture architecture);
 // Who expects a user namespace (a browser, bubblewrap) needs to be told why there is none: without
-// `user_namespaces` the filter hands each attempt at a new namespace to whoever holds its listener
-// (seccomp_unotify(2)). When nobody does the call answers ENOSYS.
+// `mount_namespaces` the filter hands each attempt at a new namespace that it refuses to whoever holds its
+// listener (seccomp_unotify(2)). When nobody does the call answers ENOSYS.
 struct SeccompAttempt {
   std::string program;  // its name as the kernel has it: 15 octets of the program's choice; may be empty
   bool user_namespace = false;

@@ -211,7 +211,8 @@ struct ChildPlan {
   std::vector<std::string> candidates;   // paths to try with execve, from PATH
   std::vector<int> keep_fds;
   std::vector<std::string> seccomp_families;
-  bool user_namespaces = false;  // the program can make some; never for user 0
+  bool user_namespaces = false;   // the program can make some; never for user 0
+  bool mount_namespaces = false;  // and mount in them
   std::vector<Mount> mounts;
   std::vector<std::string> sockets;   // unix sockets outside that can be reached
   std::vector<std::string> withheld;  // names of variables that lead to sockets that cannot
@@ -314,6 +315,9 @@ struct HostQuestions {
   std::vector<std::string> paths;    // what the child may find of the host's files
   std::vector<std::string> folders;  // in which sockets are looked for, beside those where some are known
   std::optional<std::pair<std::uint32_t, std::uint32_t>> user;  // and group, with whose rights; nothing: ours
+  // Look until each socket is found that the user could have moved: it can be connected to.
+  bool every_socket = false;
+  bool can_mount = false;  // ChildPlan::mount_namespaces
 };
 HostQuestions host_questions(const Policy& policy);
 // With what concerns the child: its files.

@@ -65,6 +65,7 @@ struct Policy {
   std::optional<std::vector<std::string>> groups;
   std::map<std::string, std::string> environment;
   bool user_namespaces = false;           // for the program to make
+  bool mount_namespaces = false;          // in them; never without them
   std::vector<std::string> shared;        // paths that stay the host's, which the jail has of its own else
   std::vector<std::string> devices;       // of the host's /dev, beside the harmless ones
   std::vector<std::string> unix_sockets;  // outside, that can be reached: unix_preset_names() and paths

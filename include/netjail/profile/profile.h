@@ -99,6 +99,7 @@ struct Profile {
   std::optional<std::vector<std::string>> groups;
   std::optional<std::map<std::string, std::string>> environment;
   std::optional<bool> user_namespaces;
+  std::optional<bool> mount_namespaces;
   std::optional<std::vector<std::string>> shared;        // paths that stay the host's
   std::optional<std::vector<std::string>> devices;       // paths below /dev
   std::optional<std::vector<std::string>> unix_sockets;  // unix_preset_names() and paths

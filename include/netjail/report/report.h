@@ -37,7 +37,7 @@ struct RefusedName {
   bool operator==(const RefusedName&) const = default;
 };
 
-// New user namespaces that a program of this name wanted.
+// New user namespaces that a program of this name wanted; where it may make those, mount namespaces.
 struct RefusedNamespace {
   std::string program;  // printable
   std::uint64_t count = 0;
