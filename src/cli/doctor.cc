@@ -13,6 +13,7 @@
 #include "netjail/base/format.h"
 #include "netjail/base/text.h"
 #include "netjail/jail/jail.h"
+#include "netjail/kernel/unix_sockets.h"
 #include "netjail/os/fd.h"
 #include "policy_args.h"
 
@@ -78,14 +79,20 @@ Result<Plan> plan_true(const HostFacts& host, bool open) {
   return make_plan(make_policy(profile), host, caller);
 }
 
-Finding check_sockets() {
+std::vector<Finding> check_sockets() {
   if (can_scope_sockets())
-    return finding(true, "unix sockets outside are out of reach, whenever they are bound");
-  return {
-      Mark::note,
-      "a unix socket that is bound while a jail runs, in a folder that both see, is reached: only Linux 7.1 "
-      "can shut that",
-      "until then a profile whose [seccomp] families has no \"unix\""};
+    return {finding(true, "unix sockets outside are out of reach, whenever they are bound")};
+  std::vector<Finding> out{
+      {Mark::note,
+       "a unix socket that is bound while a jail runs, in a folder that both see, is reached: only Linux 7.1 "
+       "can shut that",
+       "until then a profile whose [seccomp] families has no \"unix\""}};
+  if (const auto list = list_bound_sockets(); !list)
+    out.push_back(
+        {Mark::note,
+         "a unix socket that was moved since it was bound is not found: this kernel has no unix_diag",
+         "as root: modprobe unix_diag; or a profile as above"});
+  return out;
 }
 
 Finding check_mode(bool past) {
@@ -215,7 +222,7 @@ Result<int> doctor_command(const Arguments& arguments) {
     if (root) std::ranges::move(check_firewalls(*host, uplink), std::back_inserter(findings));
   }
   if (!firewalls) findings.push_back(missing("", firewalls.error()));
-  findings.push_back(check_sockets());
+  std::ranges::move(check_sockets(), std::back_inserter(findings));
   if (past) std::ranges::move(check_pasta_limits(), std::back_inserter(findings));
   bool fine = true;
   std::string out;

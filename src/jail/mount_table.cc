@@ -22,14 +22,6 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
-// The mount that is seen at the path: the last one above it, for a later one hides what was below its target.
-const MountEntry* find_mount(const std::vector<MountEntry>& table, std::string_view path) {
-  const MountEntry* seen = nullptr;
-  for (const MountEntry& entry : table)
-    if (is_at_or_below(path, entry.target)) seen = &entry;
-  return seen;
-}
-
 // "/a/b" without "/a"; "/" has no end of its own.
 std::string_view rest_below(std::string_view path, std::string_view folder) {
   return folder == "/" ? path : path.substr(folder.size());
@@ -44,6 +36,20 @@ std::string joined(std::string_view folder, std::string_view rest) {
 bool is_at_or_below(std::string_view path, std::string_view folder) {
   return folder == "/" || path == folder ||
          (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
+}
+
+// The last one above it, for a later one hides what was below its target.
+const MountEntry* find_mount(const std::vector<MountEntry>& table, std::string_view path) {
+  const MountEntry* seen = nullptr;
+  for (const MountEntry& entry : table)
+    if (is_at_or_below(path, entry.target)) seen = &entry;
+  return seen;
+}
+
+std::optional<FilePlace> find_place(const std::vector<MountEntry>& table, std::string_view path) {
+  const MountEntry* at = find_mount(table, path);
+  if (at == nullptr) return std::nullopt;
+  return FilePlace{at->device, joined(at->root, rest_below(path, at->target))};
 }
 
 std::vector<MountEntry> parse_mount_table(std::string_view text) {

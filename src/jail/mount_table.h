@@ -1,6 +1,7 @@
 // /proc/self/mountinfo (proc_pid_mountinfo(5)) as values, and at which other paths a file is found. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,16 @@ struct MountEntry {
 };
 // In the order of the file: of several on one target the last one is seen.
 std::vector<MountEntry> parse_mount_table(std::string_view text);
+
+// The mount that is seen at the path, which has no symbolic links.
+const MountEntry* find_mount(const std::vector<MountEntry>& table, std::string_view path);
+// The path from the root of its file system: the same for each path at which a mount shows the file.
+struct FilePlace {
+  std::string device;
+  std::string path;
+  bool operator==(const FilePlace&) const = default;
+};
+std::optional<FilePlace> find_place(const std::vector<MountEntry>& table, std::string_view path);
 
 // `path`, without symbolic links, and the paths at which other mounts of its file system show the same file.
 std::vector<std::string> find_aliases(const std::vector<MountEntry>& table, const std::string& path);

@@ -303,6 +303,9 @@ HostQuestions host_questions(const Policy& policy, const Caller& caller) {
     paths.insert(paths.end(), preset.files.begin(), preset.files.end());
   }
   questions.user = {caller.uid, caller.gid};
+  const auto& families = policy.seccomp_families;
+  questions.every_socket = std::ranges::find(families, "unix") != families.end();
+  questions.can_mount = policy.mount_namespaces && caller.uid != 0;
   questions.folders.push_back(caller.cwd);
   if (const std::string home = variable(caller, "HOME"); home.starts_with('/'))
     questions.folders.insert(questions.folders.end(), {home, home + "/.ssh", home + "/.gnupg"});

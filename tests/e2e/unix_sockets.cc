@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "e2e/fixture.h"
+#include "e2e/offline.h"
 
 using namespace netjail;
 using namespace netjail::test;
@@ -20,8 +21,6 @@ using namespace netjail::test;
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kShut = "[network]\nuplink = \"none\"\n";
 
 // Binds them as root in the host, and keeps them: "ready" when all are there. A path that is renamed after
 // that is told by ">".
@@ -50,25 +49,6 @@ Process serve(const Words& paths) {
   REQUIRE(server.wait_for("ready"));
   return server;
 }
-
-std::string home() {
-  const std::string path = world().directory() + "/home";
-  fs::create_directories(path);
-  if (rootless()) REQUIRE(::chown(path.c_str(), kOrdinaryUser, kOrdinaryUser) == 0);
-  return path;
-}
-
-Outcome jailed(Words options, const Words& command, const std::string& directory = "/",
-               std::map<std::string, std::string> environment = {}) {
-  options.insert(options.begin(), {"run", "--profile", "offline"});
-  options.emplace_back("--");
-  options.insert(options.end(), command.begin(), command.end());
-  environment.try_emplace("HOME", home());
-  return world().run(
-      {.argv = netjail_command(options), .environment = std::move(environment), .directory = directory});
-}
-
-Words connect(const std::string& path) { return {kProbe, "unix", path}; }
 
 }  // namespace
 

@@ -41,3 +41,12 @@ TEST_CASE("what a later mount hides is no path to a file") {
       "42 41 254:0 /srv /mnt/a/c rw - ext4 /dev/vda rw\n");
   CHECK(find_aliases(table, "/srv/s") == Paths{"/srv/s", "/mnt/a/c/s"});
 }
+
+TEST_CASE("a file has one place, wherever a mount shows it") {
+  const auto table = parse_mount_table(kTable);
+  const FilePlace place{"254:0", "/home/u/s"};
+  CHECK(find_place(table, "/home/u/s") == place);
+  CHECK(find_place(table, "/mnt/my home/s") == place);
+  CHECK(find_place(table, "/srv/all/u/s") != place);
+  CHECK(!find_place({}, "/home/u/s"));
+}

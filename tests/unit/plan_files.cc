@@ -83,6 +83,18 @@ TEST_CASE("what the program is given there is shared, by the folder that holds i
   CHECK(targets<MountOwn>(child) == Paths{"/run", "/tmp"});
 }
 
+TEST_CASE("who cannot connect to a unix socket is not in need of their whereabouts") {
+  Case one;
+  CHECK(host_questions(make_policy(one.profile), one.caller).every_socket);
+  one.profile.seccomp_families = {{"inet", "netlink"}};
+  CHECK(!host_questions(make_policy(one.profile), one.caller).every_socket);
+  one.profile.mount_namespaces = true;
+  one.caller.uid = 1000;
+  CHECK(host_questions(make_policy(one.profile), one.caller).can_mount);
+  one.caller.uid = 0;
+  CHECK(!host_questions(make_policy(one.profile), one.caller).can_mount);
+}
+
 TEST_CASE("paths are found in the script of a shell, too") {
   Case one;
   one.caller.command = {"sh", "-c",
