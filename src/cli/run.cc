@@ -55,6 +55,10 @@ std::string describe_surprises(const Plan& plan, const Streams& streams, bool ve
     out += fmt::format(
         "netjail: {} will be in a folder of the jail's own, and gone with it; to keep it: --share {}\n",
         printable(path), shell_quote(path.substr(0, path.rfind('/'))));
+  for (const std::string& path : plan.child.links)
+    out += fmt::format(
+        "netjail: the program does not find {}, a symbolic link: name what it leads to, or --share {}\n",
+        printable(path), shell_quote(path.substr(0, path.rfind('/'))));
   if (!verbose) return out;
   static constexpr const char* kNames[] = {"input", "output", "error"};
   for (const StreamRelay& relay : streams.relays())

@@ -49,7 +49,7 @@ Result<Streams> Streams::wrap() {
     const std::string name = kNames[fd];
     if (!is_connected_stream(fd))
       return fail(name + " is a socket, and none that a pipe can stand for: it would lead around the profile",
-                  "give a connected stream socket, a pipe, a file or a terminal");
+                  "give a stream socket whose peer is there, a pipe, a file or a terminal");
     Fd socket(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     int ends[2];
     if (!socket || ::pipe2(ends, O_CLOEXEC) != 0)

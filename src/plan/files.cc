@@ -102,7 +102,7 @@ class FilesMaker {
       if (folder != kSharedMemory) plan_.mounts.push_back(MountOwn{folder, folder != "/run"});
     plan_.mounts.push_back(MountDevices{});
     for (const std::string& path : shared_) plan_.mounts.push_back(MountShared{path});
-    make_runtime_folder();
+    NJ_TRY(make_folders());
     name_service();
     NJ_TRY(cover());
     return std::move(plan_);
@@ -167,12 +167,19 @@ class FilesMaker {
                         (there == nullptr ? ": it is not there" : ": it goes by a symbolic link"),
                     there == nullptr ? "" : kTurned);
       if (is_own(there->target) || there->target == kSharedMemory) share(there->target);
+      const auto inside = std::ranges::find_if(
+          own_, [&](const std::string& own) { return there->target == "/" || is_below(own, there->target); });
+      if (inside != own_.end())
+        return fail(
+            "cannot share " + printable(path) + " as a whole: the program has " + *inside + " for itself",
+            "name that: --share " + *inside);
     }
     for (const std::string& path : policy_.devices)
       if (const HostPath* there = find(path); there != nullptr) share(there->target);
     for (const std::string& path : given_paths(caller_)) {
       if (!is_own(path)) continue;
       const HostPath* there = find(path);
+      if (there != nullptr && there->kind == HostPath::Kind::link) plan_.links.push_back(path);
       if (there == nullptr) {
         // A program that is not there is told as such.
         const bool is_program = !caller_.command.empty() && caller_.command.front().starts_with(path);
@@ -193,11 +200,20 @@ class FilesMaker {
                   "share the folder: --share /tmp");
     return {};
   }
-  void make_runtime_folder() {
+  // And whether what it stands in is there.
+  Status make_folders() {
     const std::string runtime = runtime_folder(caller_.environment, caller_.uid);
-    for (const std::string& folder : {runtime, variable(caller_, "TMPDIR")})
-      if (is_straight(folder) && is_own(folder) && !is_visible(folder))
-        plan_.mounts.push_back(MakeFolder{folder});
+    const std::string& cwd = caller_.cwd;
+    bool found = !is_own(cwd) || is_visible(cwd);
+    for (const std::string& folder : {runtime, variable(caller_, "TMPDIR")}) {
+      if (!is_straight(folder) || !is_own(folder) || is_visible(folder)) continue;
+      plan_.mounts.push_back(MakeFolder{folder});
+      found = found || folder == cwd || is_below(folder, cwd);
+    }
+    if (found) return {};
+    return fail(
+        "the working directory " + printable(cwd) + " is below a folder that the program has for itself",
+        "cd somewhere else first, or --share " + shell_quote(cwd));
   }
 
   // What the program needs in the folder, or of it.

@@ -65,6 +65,7 @@ Result<ChildPlan> make_child(const Policy& policy, const HostFacts& host, const 
   add_kernel_mounts(child.mounts, host, caller.uid);
   child.sockets = std::move(files.sockets);
   child.lost = std::move(files.lost);
+  child.links = std::move(files.links);
   return child;
 }
 

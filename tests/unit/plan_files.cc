@@ -114,6 +114,30 @@ TEST_CASE("a folder that is shared brings what lies in it, once") {
   CHECK(missing.error().what == "cannot share /srv/x: it is not there");
 }
 
+TEST_CASE("what is named and would not be found is told") {
+  Case one;
+  one.profile.shared = {{"/var"}};
+  one.there("/var", Kind::folder);
+  const auto whole = make_plan(make_policy(one.profile), one.host, one.caller);
+  REQUIRE(!whole.has_value());
+  CHECK(whole.error().hint == "name that: --share /var/tmp");
+  one.profile.shared.reset();
+  one.caller.command = {"cat", "/tmp/link"};
+  one.there("/tmp/link", Kind::link);
+  CHECK(one.plan().links == Paths{"/tmp/link"});
+  for (const char* folder : {"/run", "/run/user", "/run/user/1000", "/tmp"}) {
+    one.caller.cwd = folder;
+    CHECK(one.plan().cwd == folder);
+  }
+  one.caller.cwd = "/run/other";
+  const auto lost = make_plan(make_policy(one.profile), one.host, one.caller);
+  REQUIRE(!lost.has_value());
+  CHECK(lost.error().hint == "cd somewhere else first, or --share /run/other");
+  one.profile.shared = {{"/run/other"}};
+  one.there("/run/other", Kind::folder);
+  CHECK(one.plan().cwd == "/run/other");
+}
+
 TEST_CASE("sockets outside the jail's own folders are covered, but those that are allowed") {
   Case one;
   one.host.sockets = {"/home/user/.s", "/run/a.sock", "/srv/b.sock", "/tmp/shared/c"};

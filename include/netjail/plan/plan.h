@@ -219,6 +219,7 @@ struct ChildPlan {
   // Paths on the command line that will be in a folder of the jail's own if the program makes them, and go
   // with it.
   std::vector<std::string> lost;
+  std::vector<std::string> links;  // symbolic links on the command line that it does not find
   bool operator==(const ChildPlan&) const = default;
 };
 
@@ -264,6 +265,7 @@ struct FilesPlan {
   std::vector<Mount> mounts;
   std::vector<std::string> sockets;
   std::vector<std::string> lost;
+  std::vector<std::string> links;
 };
 Result<FilesPlan> make_files(const Policy& policy, const HostFacts& host, const Caller& caller);
 
