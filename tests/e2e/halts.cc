@@ -1,7 +1,12 @@
 // Each process of a run is killed or stopped, while it starts and while the program sends: nothing more is
 // reached than before, nothing is reached afterwards, nothing is left. (Death of the whole set-up at a
-// hundred moments: faults.cc. The kernel's OOM killer sends SIGKILL.)
+// hundred moments: faults.cc.)
+#include <doctest/doctest.h>
+#include <unistd.h>
+
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "e2e/fixture.h"
@@ -12,6 +17,8 @@ using namespace netjail;
 using namespace netjail::test;
 
 namespace {
+
+namespace fs = std::filesystem;
 
 // It executes itself anew as passt.avx2 where the processor has that.
 const std::string kPasta = "pas";
@@ -38,6 +45,40 @@ std::vector<std::string> roles() {
                     : std::vector<std::string>{"netjail", "netjail-init", "netjail-keeper"};
 }
 
+// A control group whose memory runs out, of version 1 or 2.
+class SmallMemory {
+ public:
+  SmallMemory() {
+    const bool old = fs::exists("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    folder_ = std::string(old ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup") + "/netjail-test-" +
+              std::to_string(::getpid());
+    // Of version 2 the controller must be handed down.
+    if (!old) std::ofstream("/sys/fs/cgroup/cgroup.subtree_control") << "+memory";
+    fs::create_directory(folder_);
+    limit_ = folder_ + (old ? "/memory.limit_in_bytes" : "/memory.max");
+    events_ = folder_ + (old ? "/memory.oom_control" : "/memory.events");
+    REQUIRE(fs::exists(limit_));
+    set_limit("96M");
+  }
+  SmallMemory(const SmallMemory&) = delete;
+  SmallMemory& operator=(const SmallMemory&) = delete;
+  ~SmallMemory() {
+    (void)eventually([this] { return ::rmdir(folder_.c_str()) == 0; });
+  }
+  void take_in(pid_t pid) { std::ofstream(folder_ + "/cgroup.procs") << pid << std::flush; }
+  void set_limit(const std::string& limit) { REQUIRE((std::ofstream(limit_) << limit << std::flush).good()); }
+  bool has_killed() const {
+    const auto events = read_file(events_);
+    return events && events->find("oom_kill ") != std::string::npos &&
+           events->find("oom_kill 0") == std::string::npos;
+  }
+
+ private:
+  std::string folder_;
+  std::string limit_;
+  std::string events_;
+};
+
 // The supervisor's name is the beginning of the others'.
 pid_t find(const std::string& role, JailShell& jail) {
   if (role == "netjail") return jail.process().pid();
@@ -47,6 +88,19 @@ pid_t find(const std::string& role, JailShell& jail) {
 
 void check_nothing_arrived() {
   CHECK_MESSAGE(world().servers().count_packets("192.168.77.10") == 0, describe(world().servers().packets()));
+}
+
+// After the process of the role has been killed.
+void check_end(const std::string& role, JailShell& jail) {
+  if (role == kPasta) {
+    CHECK(eventually([] { return named(kPasta).empty(); }));
+    CHECK_FALSE(jail.reaches("echo 198.51.100.10 443"));
+    CHECK_MESSAGE(has(jail.end().err, "pasta has ended"), "");
+    return;
+  }
+  const Outcome outcome = jail.process().wait();
+  CHECK_MESSAGE(!outcome.ok(), outcome.describe());
+  CHECK(eventually([] { return named("bash").empty() && named("netjail-probe").empty(); }));
 }
 
 void check_as_before() {
@@ -66,14 +120,8 @@ TEST_CASE("SIGKILL of each process while the program floods a refused destinatio
       JailShell jail(kFlood);
       REQUIRE(jail.reaches("echo 198.51.100.10 443"));
       ::kill(find(role, jail), SIGKILL);
-      if (role == "netjail" || role == "netjail-init") {
-        const Outcome outcome = jail.process().wait();
-        CHECK_MESSAGE(!outcome.ok(), outcome.describe());
-        CHECK(eventually([] { return named("bash").empty() && named("netjail-probe").empty(); }));
-      } else if (role == kPasta) {
-        CHECK(eventually([] { return named(kPasta).empty(); }));
-        CHECK_FALSE(jail.reaches("echo 198.51.100.10 443"));
-        CHECK_MESSAGE(has(jail.end().err, "pasta has ended"), "");
+      if (role != "netjail-keeper") {
+        check_end(role, jail);
       } else {
         CHECK(jail.reaches("echo 198.51.100.10 443"));
         CHECK_FALSE(jail.reaches("tcp 198.51.100.2 22"));
@@ -83,6 +131,33 @@ TEST_CASE("SIGKILL of each process while the program floods a refused destinatio
       }
       check_nothing_arrived();
     }
+  }
+  check_as_before();
+}
+
+// The one of whom the kernel thinks first. The keeper is not in the cgroup of a jail.
+TEST_CASE("the memory runs out, and the kernel ends each process") {
+  if (!needs_root()) return;
+  for (const std::string& role : roles()) {
+    if (role == "netjail-keeper") continue;
+    CAPTURE(role);
+    world().servers().forget();
+    SmallMemory memory;
+    JailShell jail(kFlood);
+    REQUIRE(jail.reaches("echo 198.51.100.10 443"));
+    const pid_t pid = find(role, jail);
+    for (const char* name : {"netjail", "bash", "pas"})
+      for (const pid_t one : named(name))
+        if (name_of(one) != "netjail-keeper") memory.take_in(one);
+    std::ofstream("/proc/" + std::to_string(pid) + "/oom_score_adj") << 1000 << std::flush;
+    // Several, so that none has more than the whole, which is what the 1000 adds to the other.
+    REQUIRE(jail.does("for i in 1 2 3; do (sleep 0.5; exec tail /dev/zero) & done"));
+    CHECK(eventually([&] { return memory.has_killed(); }));
+    CHECK(eventually([&] { return name_of(pid).empty() || named(role).empty(); }));
+    memory.set_limit("512M");
+    for (const pid_t one : named("tail")) ::kill(one, SIGKILL);
+    check_end(role, jail);
+    check_nothing_arrived();
   }
   check_as_before();
 }

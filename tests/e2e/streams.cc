@@ -131,6 +131,6 @@ TEST_CASE("sockets for which a pipe cannot stand are refused") {
     for (const int number : {0, 1}) {
       const Outcome outcome = world().run(command({"echo", "started"}, {{number, fd}}));
       CHECK_MESSAGE(outcome.status == 125, outcome.describe());
-      CHECK_MESSAGE(has(outcome.err, "connected stream"), outcome.describe());
+      CHECK_MESSAGE(has(outcome.err, "a stream socket whose peer is there"), outcome.describe());
     }
 }
