@@ -55,6 +55,8 @@ std::string describe_surprises(const Plan& plan, const Streams& streams, bool ve
     out += fmt::format(
         "netjail: {} will be in a folder of the jail's own, and gone with it; to keep it: --share {}\n",
         printable(path), shell_quote(path.substr(0, path.rfind('/'))));
+  if (const std::string lost = describe_lost_sockets(plan.child); !lost.empty())
+    out += "netjail: " + lost + "\n";
   for (const std::string& path : plan.child.links)
     out += fmt::format(
         "netjail: the program does not find {}, a symbolic link: name what it leads to, or --share {}\n",

@@ -3,9 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "host_addresses.h"
 #include "host_state.h"
+#include "netjail/base/text.h"
 #include "netjail/kernel/seccomp.h"
+#include "netjail/kernel/unix_sockets.h"
 #include "pasta.h"
 #include "proof.h"
 #include "router.h"
@@ -22,6 +26,8 @@ std::string own_terminal() {
   return {};
 }
 
+constexpr std::size_t kFirstMounts = 1;  // before those of the plan
+
 MountStep to_step(const Mount& mount) {
   using Kind = MountStep::Kind;
   struct Visitor {
@@ -29,16 +35,44 @@ MountStep to_step(const Mount& mount) {
     MountStep operator()(const MountSysfs&) { return {Kind::sysfs, "", ""}; }
     MountStep operator()(const MountDevices&) { return {Kind::devices, "", own_terminal()}; }
     MountStep operator()(const MountFile& m) { return {Kind::file, m.target, m.text}; }
-    MountStep operator()(const MountEmpty& m) { return {Kind::empty, m.target, ""}; }
+    MountStep operator()(const MountEmpty& m) {
+      return m.over ? MountStep{Kind::empty, m.target, "", m.over->device, m.over->inode}
+                    : MountStep{Kind::empty, m.target, ""};
+    }
     MountStep operator()(const MountReadOnly& m) { return {Kind::read_only, m.target, ""}; }
     MountStep operator()(const MountCgroup&) { return {Kind::cgroup, "", ""}; }
-    MountStep operator()(const MountNull& m) { return {Kind::null, m.target, ""}; }
+    MountStep operator()(const MountNull& m) {
+      return {Kind::null, m.target, "", m.over.device, m.over.inode};
+    }
     MountStep operator()(const MountOwn& m) { return {Kind::own, m.target, m.for_all ? "1777" : "755"}; }
     MountStep operator()(const MakeFolder& m) { return {Kind::make_folder, m.target, ""}; }
     MountStep operator()(const MakeFile& m) { return {Kind::make_file, m.target, ""}; }
     MountStep operator()(const MountShared& m) { return {Kind::shared, m.target, ""}; }
   };
   return std::visit(Visitor{}, mount);
+}
+
+// What was to be covered and was not there any more: its server has ended, or it was moved away just now.
+Status check_missed(const std::vector<std::size_t>& missed, const ChildPlan& child) {
+  if (missed.empty()) return {};
+  const auto bound = list_bound_sockets();
+  for (const std::size_t step : missed) {
+    const Mount& mount = child.mounts.at(step - kFirstMounts);
+    const auto* const one = std::get_if<MountNull>(&mount);
+    const auto is_it = [one](const BoundSocket& socket) {
+      return socket.device == one->over.mount && socket.file == static_cast<std::uint32_t>(one->over.inode);
+    };
+    if (one != nullptr && bound && std::ranges::none_of(*bound, is_it)) continue;
+    const std::string path = std::visit(
+        [](const auto& any) -> std::string {
+          if constexpr (requires { any.target; }) return any.target;
+          return {};
+        },
+        mount);
+    return fail("what lies at " + printable(path) + " was moved while netjail started",
+                "start it again; the program is not to find unix sockets that were bound outside");
+  }
+  return {};
 }
 
 bool has_controlling_terminal() {
@@ -57,7 +91,7 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.gid = child.gid;
   spec.groups = owner_of(child).groups;
   spec.keep_fds = child.keep_fds;
-  spec.mounts.push_back({MountStep::Kind::pin, "", ""});
+  spec.mounts.push_back({MountStep::Kind::pin, "", ""});  // kFirstMounts
   for (const Mount& mount : child.mounts) spec.mounts.push_back(to_step(mount));
   const SeccompPolicy seccomp{child.seccomp_families, child.user_namespaces, child.mount_namespaces};
   NJ_TRY_AS(spec.seccomp, make_seccomp_filter(seccomp, native_architecture()));
@@ -119,7 +153,8 @@ Result<Jail> Jail::apply(const Plan& plan, HostLock lock, std::optional<LocalWat
   NJ_TRY_AS(auto baseline, prove(router, sockets, addresses, plan));
   NJ_TRY(wait_addresses(jail_route, addresses));
   NJ_TRY_AS(LogReader log, LogReader::create(std::move(router.log), kLogGroup, 128));
-  NJ_TRY(child.wait_ready());
+  NJ_TRY_AS(const std::vector<std::size_t> missed, child.wait_ready());
+  NJ_TRY(check_missed(missed, plan.child));
   if (pasta) {
     NJ_TRY(pasta->wait_link(router.route));
     NJ_TRY(attach_tap(router, addresses, plan.uplink));

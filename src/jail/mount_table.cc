@@ -24,6 +24,7 @@ std::string unescape(std::string_view text) {
 
 // "/a/b" without "/a"; "/" has no end of its own.
 std::string_view rest_below(std::string_view path, std::string_view folder) {
+  if (path == folder) return {};
   return folder == "/" ? path : path.substr(folder.size());
 }
 
@@ -38,12 +39,24 @@ bool is_at_or_below(std::string_view path, std::string_view folder) {
          (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
 }
 
-// The last one above it, for a later one hides what was below its target.
+// As the kernel walks: from a mount to the first one on it that lies on the way. Not the order of the lines:
+// a mount that was moved, or came before the root (an initramfs's /run), is older than what it lies on.
 const MountEntry* find_mount(const std::vector<MountEntry>& table, std::string_view path) {
-  const MountEntry* seen = nullptr;
-  for (const MountEntry& entry : table)
-    if (is_at_or_below(path, entry.target)) seen = &entry;
-  return seen;
+  const auto is_on = [&](const MountEntry& entry, const MountEntry* below) {
+    if (below != nullptr) return entry.parent == below->id && &entry != below;
+    return std::ranges::none_of(
+        table, [&](const MountEntry& other) { return other.id == entry.parent && &other != &entry; });
+  };
+  const MountEntry* at = nullptr;
+  while (true) {
+    const MountEntry* next = nullptr;
+    for (const MountEntry& entry : table)
+      if (is_at_or_below(path, entry.target) && is_on(entry, at) &&
+          (next == nullptr || entry.target.size() < next->target.size()))
+        next = &entry;
+    if (next == nullptr) return at;
+    at = next;
+  }
 }
 
 std::optional<FilePlace> find_place(const std::vector<MountEntry>& table, std::string_view path) {
@@ -59,21 +72,30 @@ std::vector<MountEntry> parse_mount_table(std::string_view text) {
     const auto words = split_words(line);
     const auto dash = std::ranges::find(words, "-");
     if (words.size() < 7 || words.end() - dash < 2) continue;
-    table.push_back({std::string(words[2]), unescape(words[3]), unescape(words[4]), std::string(dash[1])});
+    const auto id = parse_number(words[0], INT32_MAX);
+    const auto parent = parse_number(words[1], INT32_MAX);
+    if (!id || !parent) continue;
+    table.push_back({static_cast<int>(*id), static_cast<int>(*parent), std::string(words[2]),
+                     unescape(words[3]), unescape(words[4]), std::string(dash[1])});
   }
   return table;
 }
 
+std::vector<std::string> find_paths(const std::vector<MountEntry>& table, const FilePlace& place) {
+  std::vector<std::string> paths;
+  for (const MountEntry& mount : table) {
+    if (mount.device != place.device || !is_at_or_below(place.path, mount.root)) continue;
+    std::string path = joined(mount.target, rest_below(place.path, mount.root));
+    if (find_mount(table, path) == &mount) paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
 std::vector<std::string> find_aliases(const std::vector<MountEntry>& table, const std::string& path) {
   std::vector<std::string> paths{path};
-  const MountEntry* at = find_mount(table, path);
-  if (at == nullptr) return paths;
-  const std::string inside = joined(at->root, rest_below(path, at->target));
-  for (const MountEntry& other : table) {
-    if (&other == at || other.device != at->device || !is_at_or_below(inside, other.root)) continue;
-    const std::string alias = joined(other.target, rest_below(inside, other.root));
-    if (find_mount(table, alias) == &other && alias != path) paths.push_back(alias);
-  }
+  if (const auto place = find_place(table, path))
+    for (std::string& other : find_paths(table, *place))
+      if (other != path) paths.push_back(std::move(other));
   return paths;
 }
 

@@ -3,9 +3,11 @@
 #include <limits.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "netjail/base/text.h"
 #include "probe_sockets.h"
@@ -13,25 +15,38 @@
 namespace netjail {
 namespace {
 
-// The rights of the user inside, for as long as it lives: root must not find for him what he could not.
-// Without root nothing changes. Groups stay ours: who is in one of his own alone is not found (fail closed).
+// The rights of the user inside, for as long as it lives: root must not find for him what he could not, nor
+// pass by what he can. Without root nothing changes. The system calls are the thread's own, the library's
+// would be the whole process's.
 class RightsOf {
  public:
-  explicit RightsOf(const std::optional<std::pair<std::uint32_t, std::uint32_t>>& user) {
-    if (!user || ::geteuid() != 0) return;
-    changed_ = true;
-    ::setfsgid(user->second);
-    ::setfsuid(user->first);
+  static Result<RightsOf> take(const std::optional<Rights>& user) {
+    RightsOf rights;
+    if (!user || ::geteuid() != 0) return rights;
+    const int count = ::getgroups(0, nullptr);
+    rights.groups_.resize(static_cast<std::size_t>(std::max(count, 0)));
+    const std::vector<gid_t> groups(user->groups.begin(), user->groups.end());
+    if (count < 0 || ::getgroups(count, rights.groups_.data()) != count ||
+        ::syscall(SYS_setgroups, groups.size(), groups.data()) != 0)
+      return fail_errno("cannot look at files as the user inside");
+    rights.changed_ = true;
+    ::setfsgid(user->gid);
+    ::setfsuid(user->uid);
+    return rights;
   }
-  RightsOf(const RightsOf&) = delete;
-  RightsOf& operator=(const RightsOf&) = delete;
+  RightsOf(RightsOf&& other) noexcept
+      : groups_(std::move(other.groups_)), changed_(std::exchange(other.changed_, false)) {}
+  RightsOf& operator=(RightsOf&&) = delete;
   ~RightsOf() {
     if (!changed_) return;
     ::setfsuid(::geteuid());
     ::setfsgid(::getegid());
+    ::syscall(SYS_setgroups, groups_.size(), groups_.data());
   }
 
  private:
+  RightsOf() = default;
+  std::vector<gid_t> groups_;  // ours
   bool changed_ = false;
 };
 
@@ -85,7 +100,7 @@ std::optional<HostPath> find_path(const std::string& path) {
 }  // namespace
 
 Status probe_files(const HostQuestions& questions, const std::vector<MountEntry>& mounts, HostFacts& facts) {
-  const RightsOf user(questions.user);
+  NJ_TRY_AS(const RightsOf user, RightsOf::take(questions.user));
   for (const std::string_view place : kMeetingPlaces)
     if (const auto there = find_path(std::string(place)); there && there->kind == HostPath::Kind::folder)
       if (std::ranges::find(facts.meeting_places, there->target) == facts.meeting_places.end())

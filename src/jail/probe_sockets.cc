@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,7 +21,7 @@
 #include "netjail/kernel/child.h"
 #include "netjail/kernel/unix_sockets.h"
 #include "netjail/os/fd.h"
-#include "socket_search.h"
+#include "socket_owners.h"
 
 namespace netjail {
 namespace {
@@ -47,16 +48,18 @@ class Listener {
     if (!socket) return fail_errno("cannot look for unix sockets");
     return Listener(std::move(socket));
   }
-  bool is_there(const std::string& path) const {
+  enum class Answer : std::uint8_t { no, yes, unknown };  // unknown: we may not connect
+  Answer ask(const std::string& path) const {
     // sun_path takes 107 octets; this is the same file, however long its path.
     const Fd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!file) return errno != ENOENT;
+    if (!file) return errno == ENOENT ? Answer::no : Answer::unknown;
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", file.get());
     if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-      return true;
-    return errno != ECONNREFUSED && errno != ENOENT;
+      return Answer::yes;
+    if (errno == EACCES) return Answer::unknown;
+    return errno == ECONNREFUSED || errno == ENOENT ? Answer::no : Answer::yes;
   }
 
  private:
@@ -64,11 +67,14 @@ class Listener {
   Fd socket_;
 };
 
-void sort_each_once(std::vector<std::string>& paths) {
-  std::ranges::sort(paths);
-  const auto again = std::ranges::unique(paths);
-  paths.erase(again.begin(), again.end());
+template <class Value>
+void sort_each_once(std::vector<Value>& values) {
+  std::ranges::sort(values);
+  const auto again = std::ranges::unique(values);
+  values.erase(again.begin(), again.end());
 }
+
+using FileKey = std::pair<std::string, std::uint32_t>;  // as BoundSocket has it
 
 class SocketProbe {
  public:
@@ -77,14 +83,18 @@ class SocketProbe {
       : questions_(questions),
         mounts_(mounts),
         facts_(facts),
-        user_(questions.user ? questions.user->first : ::geteuid()),
+        user_(questions.user ? questions.user->uid : ::geteuid()),
         listener_(std::move(listener)) {}
 
-  // A path that the kernel tells. Its folder can perhaps be passed through, and not be listed.
+  // A path that the kernel tells. Its folder can perhaps be passed through, and not be listed; or be closed
+  // to the user, while another mount shows the file.
   void add_bound(const std::string& path) {
     add_folder(parent_of(path));
     char target[PATH_MAX];
-    if (listener_.is_there(path) && ::realpath(path.c_str(), target) != nullptr) add_socket(target);
+    if (::realpath(path.c_str(), target) != nullptr)
+      add_socket(target);
+    else
+      for (const std::string& alias : find_aliases(mounts_, path)) add_socket(alias);
   }
   void add_folder(const std::string& folder) {
     if (auto target = real_folder(folder)) folders_.insert(std::move(*target));
@@ -92,64 +102,86 @@ class SocketProbe {
   void list_folders() {
     for (const std::string& folder : folders_) list(folder);
   }
-  // Of all that are bound those that no folder has shown yet.
-  Status find_others(std::vector<BoundSocket> wanted);
+  // A container's socket can be mounted alone.
+  void add_file_mounts() {
+    for (const MountEntry& mount : mounts_)
+      if (mount.root != "/") add_socket(mount.target);
+  }
+  // Of all that are bound, those that nothing of this has shown.
+  void find_lost(std::vector<BoundSocket> bound);
 
  private:
   struct Seen {
     std::set<std::string> names;  // from the root of its file system
     nlink_t links = 0;
+    bool shut = false;  // where a cover cannot be put, and the user can get
   };
 
   static FileKey key_of(const BoundSocket& socket) { return {socket.device, socket.file}; }
-  // Another user's is where he put it: who is inside can neither move it nor give it a second name
-  // (fs.protected_hardlinks).
-  bool is_wanted(const BoundSocket& socket) const {
+  bool is_found(const BoundSocket& socket) const {
     const auto seen = seen_.find(key_of(socket));
-    return seen == seen_.end() ? socket.user == user_ : seen->second.names.size() < seen->second.links;
+    return seen != seen_.end() && !seen->second.shut && seen->second.names.size() >= seen->second.links;
   }
-  // Whether the jail has it anew: what of the host's lies there it does not see.
-  bool is_own(std::string_view path) const {
-    return is_at_or_below(path, "/dev") ||
-           std::ranges::any_of(facts_.meeting_places,
-                               [&](const std::string& own) { return is_at_or_below(path, own); });
+  bool is_shut(const BoundSocket& socket) const {
+    const auto seen = seen_.find(key_of(socket));
+    return seen != seen_.end() && seen->second.shut;
   }
-  std::vector<std::string> list_places(const std::vector<BoundSocket>& sockets,
-                                       const std::map<std::uint32_t, SocketOwner>& owners) const;
-  void add_socket(const std::string& path) {
-    const auto place = find_place(mounts_, path);
+  // False: there is no socket, or nobody who listens.
+  bool add_socket(const std::string& path) {
     struct stat info {};
-    if (!place || ::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return;
+    if (::lstat(path.c_str(), &info) != 0 || !S_ISSOCK(info.st_mode)) return false;
+    const Listener::Answer answer = listener_.ask(path);
+    const auto place = find_place(mounts_, path);
+    if (answer == Listener::Answer::no || !place) return false;
     Seen& seen = seen_[{place->device, static_cast<std::uint32_t>(info.st_ino)}];
+    // Nothing can be mounted on what has been removed, and is still there by a mount of its own.
+    seen.shut = seen.shut || info.st_nlink == 0;
+    if (info.st_nlink == 0) return true;
+    for (std::string& alias : find_paths(mounts_, *place)) {
+      struct stat there {};
+      if (::lstat(alias.c_str(), &there) == 0 && there.st_dev == info.st_dev && there.st_ino == info.st_ino)
+        facts_.sockets.push_back({std::move(alias), info.st_dev, info.st_ino, place->device});
+      else
+        seen.shut = seen.shut || can_change(alias);
+    }
+    // Whoever owns a file can forbid the question, and let a dead socket pass for one that is looked for.
+    seen.shut = seen.shut || (answer == Listener::Answer::unknown && info.st_uid == user_);
     seen.links = info.st_nlink;
-    if (!seen.names.insert(place->path).second) return;
-    for (std::string& alias : find_aliases(mounts_, path)) facts_.sockets.push_back(std::move(alias));
+    seen.names.insert(place->path);
+    return true;
   }
   // Every socket in the folder, for a server may have renamed or linked its own after it was bound (ssh
   // does), and that of another network namespace the kernel does not list.
   void list(const std::string& folder) {
     const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), ::closedir);
-    if (!dir) return;
+    struct stat info {};
+    if (!dir || ::fstat(::dirfd(dir.get()), &info) != 0) return;
     bool any = false;
     bool only = true;  // there is nothing else in the folder
     while (const dirent* entry = ::readdir(dir.get())) {
       const std::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
-      const std::string path = (folder == "/" ? "" : folder) + "/" + std::string(name);
-      struct stat info {};
-      const bool socket =
-          entry->d_type == DT_SOCK ||
-          (entry->d_type == DT_UNKNOWN && ::lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode));
-      if (socket && listener_.is_there(path)) {
-        add_socket(path);
+      const bool can_be = entry->d_type == DT_SOCK || entry->d_type == DT_UNKNOWN;
+      if (can_be && add_socket((folder == "/" ? "" : folder) + "/" + std::string(name)))
         any = true;
-      } else {
+      else
         only = false;
-      }
     }
-    if (any && only)
-      for (std::string& path : find_aliases(mounts_, folder))
-        facts_.socket_folders.push_back(std::move(path));
+    if (!any || !only) return;
+    for (std::string& alias : find_aliases(mounts_, folder))
+      facts_.socket_folders.push_back({std::move(alias), info.st_dev, info.st_ino, ""});
+  }
+
+  void follow(const BoundSocket& socket, const SocketOwner& owner);
+  void look_under(const BoundSocket& socket);
+  bool is_shown(const std::string& device) const;
+  bool can_be_moved(const BoundSocket& socket) const;
+  bool can_change(const std::string& path) const;
+  // Whether the jail has it anew: what of the host's lies there it does not see.
+  bool is_own(std::string_view path) const {
+    return is_at_or_below(path, "/dev") ||
+           std::ranges::any_of(facts_.meeting_places,
+                               [&](const std::string& own) { return is_at_or_below(path, own); });
   }
 
   const HostQuestions& questions_;
@@ -161,66 +193,94 @@ class SocketProbe {
   std::map<FileKey, Seen> seen_;
 };
 
-Status SocketProbe::find_others(std::vector<BoundSocket> wanted) {
-  const auto keep_wanted = [&] { std::erase_if(wanted, [&](const auto& one) { return !is_wanted(one); }); };
-  keep_wanted();
-  if (wanted.empty()) return {};
-
-  const auto owners = find_owners(wanted);
-  const std::vector<std::string> places = list_places(wanted, owners);
-  std::set<std::string> devices;
-  for (const std::string& place : places)
-    if (const MountEntry* mount = find_mount(mounts_, place)) devices.insert(mount->device);
-  // The rest is where the jail sees nothing: in a container's file system, or in a folder that it has anew.
-  std::erase_if(wanted, [&](const BoundSocket& one) { return !devices.contains(one.device); });
-  devices.clear();
-  for (const BoundSocket& one : wanted) devices.insert(one.device);
-
-  const auto is_root_of_own = [this](std::string_view path) {
-    return path == "/dev" || std::ranges::find(facts_.meeting_places, path) != facts_.meeting_places.end();
+void SocketProbe::find_lost(std::vector<BoundSocket> bound) {
+  const auto drop_found = [&] {
+    std::erase_if(bound, [this](const BoundSocket& one) { return is_found(one); });
   };
-  SocketSearch search(mounts_, devices, user_, is_root_of_own);
-  for (const std::string& place : places) {
-    if (wanted.empty()) return {};
-    search.look(place, [&](const FileKey& file, const std::string& folder) {
-      if (std::ranges::any_of(wanted, [&](const BoundSocket& one) { return key_of(one) == file; })) {
-        list(folder);
-        keep_wanted();
-      }
-      return !wanted.empty();
-    });
+  drop_found();
+  std::erase_if(bound, [this](const BoundSocket& one) {
+    return !is_shown(one.device) || (!can_be_moved(one) && !is_shut(one));
+  });
+  if (bound.empty()) return;
+  const auto owners = find_owners(bound);
+  for (const BoundSocket& socket : bound) {
+    if (const auto owner = owners.find(socket.socket); owner != owners.end()) follow(socket, owner->second);
+    look_under(socket);
   }
-  if (wanted.empty() || search.unseen().empty()) return {};  // it has no name any more
-  const BoundSocket& lost = wanted.front();
-  const auto owner = owners.find(lost.socket);
-  const std::string who = owner == owners.end()
-                              ? ""
-                              : " by " + printable(owner->second.program) + ", process " + owner->second.pid;
-  return fail("cannot find the unix socket that was bound as " + printable(lost.path) + who +
-                  ": it was moved, or has a second name, and " + search.unseen(),
-              "end that program, or give this one no unix sockets: [seccomp] families without \"unix\"");
+  drop_found();
+  for (const BoundSocket& socket : bound) {
+    const auto owner = owners.find(socket.socket);
+    if (owner == owners.end())
+      facts_.lost_sockets.push_back({socket.path, "", ""});
+    else
+      facts_.lost_sockets.push_back({socket.path, owner->second.program, owner->second.pid});
+  }
 }
 
-// The likely ones first, at last every file system.
-std::vector<std::string> SocketProbe::list_places(const std::vector<BoundSocket>& sockets,
-                                                  const std::map<std::uint32_t, SocketOwner>& owners) const {
-  std::vector<std::string> places;
-  const auto add = [&places](const std::string& folder) {
-    if (auto target = real_folder(folder)) places.push_back(std::move(*target));
-  };
-  for (const BoundSocket& socket : sockets) {
-    std::string path = socket.path;
-    if (const auto owner = owners.find(socket.socket); owner != owners.end() && !path.starts_with('/'))
-      path = owner->second.cwd + "/" + path;
-    if (path.starts_with('/')) add(parent_of(path));
+// To where its process sees it: by its working directory, its root (chroot), its mount namespace.
+void SocketProbe::follow(const BoundSocket& socket, const SocketOwner& owner) {
+  if (!socket.path.starts_with('/')) {
+    add_bound(owner.cwd + "/" + socket.path);
+  } else if (owner.root != "/") {
+    add_bound(owner.root + socket.path);
+  } else if (const auto table = read_file("/proc/" + owner.pid + "/mountinfo")) {
+    if (const auto place = find_place(parse_mount_table(*table), socket.path))
+      for (const std::string& path : find_paths(mounts_, *place)) add_bound(path);
   }
-  for (const std::string& folder : questions_.folders) add(folder);
-  for (const MountEntry& mount : mounts_) places.push_back(mount.target);
-  std::erase_if(places, [this](const std::string& place) { return is_own(place); });
-  // What the jail shares of such a folder.
-  for (const auto& [path, there] : facts_.paths)
-    if (there.kind == HostPath::Kind::folder) places.push_back(there.target);
-  return places;
+  list_folders();
+}
+
+// A mount over its folder hides it, from the jail too. Only root can see what is below one.
+void SocketProbe::look_under(const BoundSocket& socket) {
+  for (const MountEntry& mount : mounts_) {
+    if (mount.device != socket.device || !is_at_or_below(socket.path, mount.target) ||
+        find_mount(mounts_, mount.target) != &mount)
+      continue;
+    const std::string rest = socket.path.substr(mount.target == "/" ? 1 : mount.target.size() + 1);
+    const FilePlace place{mount.device, (mount.root == "/" ? "/" : mount.root + "/") + rest};
+    if (!find_paths(mounts_, place).empty()) continue;  // it is on the move
+    const Fd alone(::open_tree(AT_FDCWD, mount.target.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    struct stat info {};
+    if (!alone || ::fstatat(alone.get(), rest.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISSOCK(info.st_mode) || static_cast<std::uint32_t>(info.st_ino) != socket.file)
+      continue;
+    Seen& seen = seen_[key_of(socket)];
+    seen.links = info.st_nlink;
+    seen.names.insert(place.path);
+  }
+}
+
+// Whether the jail sees anything of the file system.
+bool SocketProbe::is_shown(const std::string& device) const {
+  const auto is_shared = [&](const MountEntry& mount) {
+    return std::ranges::any_of(facts_.paths, [&](const auto& asked) {
+      const HostPath& there = asked.second;
+      return there.kind == HostPath::Kind::folder &&
+             (is_at_or_below(mount.target, there.target) || is_at_or_below(there.target, mount.target));
+    });
+  };
+  return std::ranges::any_of(mounts_, [&](const MountEntry& mount) {
+    return mount.device == device && (!is_own(mount.target) || is_shared(mount));
+  });
+}
+
+// Another user's only by a folder above it.
+bool SocketProbe::can_be_moved(const BoundSocket& socket) const {
+  if (socket.user == user_ || user_ == 0) return true;
+  return socket.path.starts_with('/') && !is_own(socket.path) && can_change(socket.path);
+}
+
+// Whether the user inside can rename a folder above the path, or shut it and open it again.
+bool SocketProbe::can_change(const std::string& path) const {
+  for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string folder = path.substr(0, slash);
+    struct stat info {};
+    if (::stat(folder.c_str(), &info) != 0) return false;  // nor what is below
+    if (info.st_uid == user_) return true;
+    const bool sticky = (info.st_mode & S_ISVTX) != 0;
+    if (!sticky && ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return true;
+  }
+  return false;
 }
 
 // "Num RefCount Protocol Flags Type St Inode Path". A path that is not absolute was bound in a folder that
@@ -253,8 +313,9 @@ Status probe_sockets(const HostQuestions& questions, const std::vector<MountEntr
   for (const std::string& path : paths) probe.add_bound(path);
   for (const std::string& folder : questions.folders) probe.add_folder(folder);
   probe.list_folders();
+  probe.add_file_mounts();
   const bool scoped = can_scope_sockets() && !questions.can_mount;
-  if (bound && questions.every_socket && !scoped) NJ_TRY(probe.find_others(*bound));
+  if (bound && questions.every_socket && !scoped) probe.find_lost(*bound);
   sort_each_once(facts.sockets);
   sort_each_once(facts.socket_folders);
   return {};

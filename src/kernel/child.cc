@@ -227,10 +227,15 @@ Status Child::prepare(const ChildSpec& spec) {
   return {};
 }
 
-Status Child::wait_ready() {
+Result<std::vector<std::size_t>> Child::wait_ready() {
   std::array<Fd, init::kMostSockets> received;
   std::size_t count = 0;
-  NJ_TRY_AS(const Message message, receive_set_up(control_.get(), received, count));
+  std::vector<std::size_t> missed;
+  NJ_TRY_AS(Message message, receive_set_up(control_.get(), received, count));
+  while (message.kind == init::kMissedMessage) {
+    missed.push_back(static_cast<std::size_t>(message.value));
+    NJ_TRY_AS(message, receive_set_up(control_.get(), received, count));
+  }
   const auto event = to_event(message);
   if (!event) return fail("the jail's first process died during set-up");
   if (event->kind != ChildEvent::Kind::ready) return std::unexpected(describe_failure(*event));
@@ -238,7 +243,7 @@ Status Child::wait_ready() {
   if (listens_ && !listener_) return fail("the seccomp filter's listener did not arrive");
   shared_.reset();     // init has its own view
   dismiss_launcher();  // it has ended by now
-  return {};
+  return missed;
 }
 
 Fd Child::take_listener() { return std::move(listener_); }

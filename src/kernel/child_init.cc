@@ -69,6 +69,12 @@ void wait_for_spec(const Start& s) {
 class AsUser {
  public:
   explicit AsUser(const Start& s) {
+    // Without root the groups are his already, and stay.
+    if (!s.rootless) {
+      count_ = static_cast<int>(::syscall(SYS_getgroups, kMostGroups, groups_));
+      if (count_ < 0 || ::syscall(SYS_setgroups, s.spec->group_count, s.spec->groups) != 0)
+        die(s, Step::groups);
+    }
     ::syscall(SYS_setfsgid, s.spec->gid);
     ::syscall(SYS_setfsuid, s.spec->uid);
   }
@@ -78,18 +84,43 @@ class AsUser {
     const int code = errno;
     ::syscall(SYS_setfsuid, ::geteuid());
     ::syscall(SYS_setfsgid, ::getegid());
+    if (count_ >= 0) ::syscall(SYS_setgroups, count_, groups_);
     errno = code;
   }
+
+ private:
+  static constexpr int kMostGroups = 65536;  // NGROUPS_MAX
+  static gid_t groups_[kMostGroups];         // ours
+  int count_ = -1;
 };
+gid_t AsUser::groups_[AsUser::kMostGroups];
+
+// A path, as the user finds it: -1 if he does not.
+int find_file(const Start& s, const char* path) {
+  const AsUser user(s);
+  return ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+// What has gone or moved since it was seen, the supervisor hears of: what was there is out of sight, but not
+// out of reach.
+bool cover_if_there(const Start& s, const Mount& step, std::size_t index) {
+  const int over = find_file(s, step.target);
+  const bool done = cover(step, over);
+  const int code = errno;
+  if (over >= 0) ::close(over);
+  errno = code;
+  if (!done && code == 0) send(s.control, {kMissedMessage, static_cast<std::int32_t>(index), 0, 0});
+  return done || code == 0;
+}
 
 void make_mounts(const Start& s, const Made& made) {
   int trees[kMostTrees];
   std::size_t taken = 0;
   const auto each = [&s](auto&& step) {
     for (std::size_t i = 0; i < s.spec->mount_count; ++i)
-      if (!step(s.spec->mounts[i])) die(s, Step::mount, static_cast<int>(i));
+      if (!step(s.spec->mounts[i], i)) die(s, Step::mount, static_cast<int>(i));
   };
-  each([&](const Mount& mount) {
+  each([&](const Mount& mount, std::size_t) {
     if (mount.kind != MountStep::Kind::shared) return true;
     errno = E2BIG;
     if (taken == kMostTrees) return false;
@@ -99,11 +130,9 @@ void make_mounts(const Start& s, const Made& made) {
     return tree >= 0;
   });
   taken = 0;
-  each([&](const Mount& mount) {
-    const int tree = mount.kind == MountStep::Kind::shared ? trees[taken++] : -1;
-    if (mount.kind != MountStep::Kind::null) return mount_step(mount, made, tree, *s.spec);
-    const AsUser user(s);
-    return mount_step(mount, made, tree, *s.spec);
+  each([&](const Mount& mount, std::size_t index) {
+    if (mount.inode != 0) return cover_if_there(s, mount, index);
+    return mount_step(mount, made, mount.kind == MountStep::Kind::shared ? trees[taken++] : -1, *s.spec);
   });
 }
 

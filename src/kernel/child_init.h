@@ -61,6 +61,8 @@ inline constexpr std::int32_t kSpecMessage = 101;
 inline constexpr std::int32_t kSignalMessage = 102;  // value: the signal
 // From the launcher in its new user namespace: map its ids. The answer is a byte in `start`.
 inline constexpr std::int32_t kMapMessage = 103;
+// value: the index of a mount whose file was not there.
+inline constexpr std::int32_t kMissedMessage = 104;
 inline constexpr std::size_t kMostSockets = 6;  // of one message
 inline constexpr std::size_t kMostTrees = 128;  // MountStep::Kind::shared
 
@@ -105,6 +107,9 @@ int make_proc();
 bool prepare_mounts();
 // `tree`: of Kind::shared, taken before the first step.
 bool mount_step(const Mount& step, const Made& made, int tree, const Spec& spec);
+// For steps with an inode; `over`: what is at the path, -1 if nothing is. False with errno 0: it is not that
+// file.
+bool cover(const Mount& step, int over);
 
 // child_files.cc: the same.
 bool mount_own(const char* target, const char* mode);

@@ -134,9 +134,21 @@ bool mount_pin(int netns) {
   return done;
 }
 
-// What has gone meanwhile needs no cover, nor what the user does not reach, with whose rights we look.
-bool mount_null(const char* target) {
-  return bind("/dev/null", target) || errno == ENOENT || errno == ENOTDIR || errno == EACCES;
+// Detached: /dev/null, or an empty folder.
+int make_cover(MountStep::Kind kind) {
+  if (kind == MountStep::Kind::null)
+    return ::open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  const int context = ::fsopen("tmpfs", FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  int mount = -1;
+  if (::fsconfig(context, FSCONFIG_SET_STRING, "mode", "0755", 0) == 0 &&
+      ::fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0)
+    mount = ::fsmount(context, FSMOUNT_CLOEXEC,
+                      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+  const int code = errno;
+  ::close(context);
+  errno = code;
+  return mount;
 }
 
 bool mount_read_only(const char* target) {
@@ -176,7 +188,7 @@ bool mount_step(const Mount& step, const Made& made, int tree, const Spec& spec)
     case MountStep::Kind::read_only: return mount_read_only(step.target);
     case MountStep::Kind::cgroup: return mount_cgroup();
     case MountStep::Kind::pin: return mount_pin(made.router);
-    case MountStep::Kind::null: return mount_null(step.target);
+    case MountStep::Kind::null: return bind("/dev/null", step.target);
     case MountStep::Kind::own: return mount_own(step.target, step.text);
     case MountStep::Kind::make_folder: return make_folder(step.target, spec.uid, spec.gid);
     case MountStep::Kind::make_file: return make_empty_file(step.target);
@@ -184,6 +196,22 @@ bool mount_step(const Mount& step, const Made& made, int tree, const Spec& spec)
   }
   errno = EINVAL;
   return false;
+}
+
+// On the file itself, not on its path: whoever renames a folder above it takes the cover along.
+bool cover(const Mount& step, int over) {
+  struct stat info {};
+  if (over < 0 || ::fstat(over, &info) != 0 || info.st_dev != step.device || info.st_ino != step.inode) {
+    errno = 0;
+    return false;
+  }
+  const int tree = make_cover(step.kind);
+  if (tree < 0) return false;
+  const bool done = ::move_mount(tree, "", over, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) == 0;
+  const int code = errno;
+  ::close(tree);
+  errno = code;
+  return done;
 }
 
 }  // namespace netjail::init

@@ -55,7 +55,7 @@ Status SharedSpec::write(const ChildSpec& spec) {
   auto* mounts = static_cast<init::Mount*>(take(spec.mounts.size() * sizeof(init::Mount)));
   for (std::size_t i = 0; mounts != nullptr && i < spec.mounts.size(); ++i) {
     const MountStep& step = spec.mounts[i];
-    mounts[i] = {step.kind, copy(step.target), copy(step.text), step.text.size()};
+    mounts[i] = {step.kind, copy(step.target), copy(step.text), step.text.size(), step.device, step.inode};
   }
   to->mounts = mounts;
   to->mount_count = spec.mounts.size();

@@ -21,6 +21,7 @@ struct Mount {
   const char* target;
   const char* text;
   std::size_t text_size;
+  std::uint64_t device, inode;
 };
 
 struct Spec {

@@ -14,7 +14,13 @@
 namespace netjail {
 namespace {
 
-constexpr int kAttempts = 20;  // a socket that ends meanwhile can make a dump start again
+constexpr std::uint8_t kEstablished = 1;  // TCP_ESTABLISHED, also of these
+constexpr int kAttempts = 20;             // a socket that ends meanwhile can make a dump start again
+
+// Whether the kernel would connect somebody to it. What listened once, and was connected, shares the file.
+bool is_server(const unix_diag_msg& socket) {
+  return socket.udiag_type == SOCK_DGRAM || socket.udiag_state != kEstablished;
+}
 
 template <class Value>
 std::optional<Value> value_of(Octets attributes, std::uint16_t type) {
@@ -40,9 +46,9 @@ std::optional<BoundSocket> read_socket(const nlmsghdr* message) {
   const auto name = find_attribute(attributes, UNIX_DIAG_NAME);
   if (!file || !name) return std::nullopt;
   const auto user = value_of<std::uint32_t>(attributes, UNIX_DIAG_UID);
-  if (!user) return std::nullopt;
+  if (!is_server(header)) return std::nullopt;
   return BoundSocket{std::string(text_of(*name)), device_name(file->udiag_vfs_dev), file->udiag_vfs_ino,
-                     *user, header.udiag_ino};
+                     user.value_or(0), header.udiag_ino};
 }
 
 }  // namespace

@@ -261,42 +261,43 @@ void FilesMaker::name_service() {
   }
   if (!host_.nsswitch.empty())
     plan_.mounts.push_back(MountFile{"/etc/nsswitch.conf", nsswitch(host_.nsswitch)});
-  if (host_.nscd_socket && is_visible("/run/nscd")) plan_.mounts.push_back(MountEmpty{"/run/nscd"});
+  if (host_.nscd_socket && is_visible("/run/nscd")) plan_.mounts.push_back(MountEmpty{"/run/nscd", {}});
 }
 
 Status FilesMaker::cover() {
   if (caller_.uid == 0) {
     // What the keeper restores is root's to write: the jail's root must not see it.
     for (const std::string& records : host_.records)
-      if (is_visible(records)) plan_.mounts.push_back(MountEmpty{records});
+      if (is_visible(records)) plan_.mounts.push_back(MountEmpty{records, {}});
   }
   for (const KernelMount& mount : host_.kernel_mounts) {
     if (!is_visible(mount.target)) continue;
     if (mount.kind == KernelMount::Kind::processes)
-      plan_.mounts.push_back(MountEmpty{mount.target});
+      plan_.mounts.push_back(MountEmpty{mount.target, {}});
     else if (caller_.uid == 0)
-      plan_.mounts.push_back(mount.kind == KernelMount::Kind::devices ? Mount(MountEmpty{mount.target})
+      plan_.mounts.push_back(mount.kind == KernelMount::Kind::devices ? Mount(MountEmpty{mount.target, {}})
                                                                       : Mount(MountReadOnly{mount.target}));
   }
   // A folder of sockets alone is covered as a whole: also what its servers, when they start anew, bind there.
   std::vector<std::string> folders;
-  for (const std::string& folder : host_.socket_folders) {
-    if (!is_visible(folder) || holds_something(folder)) continue;
-    folders.push_back(folder);
-    plan_.mounts.push_back(MountEmpty{folder});
+  for (const HostFile& folder : host_.socket_folders) {
+    if (!is_visible(folder.path) || holds_something(folder.path)) continue;
+    folders.push_back(folder.path);
+    plan_.mounts.push_back(MountEmpty{folder.path, folder});
   }
   const auto is_covered = [&](const std::string& socket) {
     return std::ranges::any_of(folders, [&](const std::string& folder) { return is_below(socket, folder); });
   };
   std::size_t covered = 0;
-  for (const std::string& socket : host_.sockets) {
-    if (!is_visible(socket) || is_covered(socket) ||
-        std::ranges::find(plan_.sockets, socket) != plan_.sockets.end())
+  for (const HostFile& socket : host_.sockets) {
+    if (!is_visible(socket.path) || is_covered(socket.path) ||
+        std::ranges::find(plan_.sockets, socket.path) != plan_.sockets.end())
       continue;
     if (++covered > kMostCovered)
-      return fail("more unix sockets can be reached than netjail can cover, " + std::to_string(kMostCovered),
-                  "many are beside " + printable(socket) + ": work in another folder, or end their servers");
-    plan_.mounts.push_back(MountNull{socket});
+      return fail(
+          "more unix sockets can be reached than netjail can cover, " + std::to_string(kMostCovered),
+          "many are beside " + printable(socket.path) + ": work in another folder, or end their servers");
+    plan_.mounts.push_back(MountNull{socket.path, socket});
   }
   return {};
 }
@@ -318,7 +319,7 @@ HostQuestions host_questions(const Policy& policy, const Caller& caller) {
     paths.insert(paths.end(), preset.sockets.begin(), preset.sockets.end());
     paths.insert(paths.end(), preset.files.begin(), preset.files.end());
   }
-  questions.user = {caller.uid, caller.gid};
+  questions.user = Rights{caller.uid, caller.gid, caller.groups};
   const auto& families = policy.seccomp_families;
   questions.every_socket = std::ranges::find(families, "unix") != families.end();
   questions.can_mount = policy.mount_namespaces && caller.uid != 0;

@@ -66,6 +66,9 @@ Result<ChildPlan> make_child(const Policy& policy, const HostFacts& host, const 
   child.sockets = std::move(files.sockets);
   child.lost = std::move(files.lost);
   child.links = std::move(files.links);
+  // A cover keeps the program from a socket; where one of them may be cannot be told, nothing else does.
+  if (!host.lost_sockets.empty() && std::erase(child.seccomp_families, "unix") > 0)
+    child.lost_sockets = host.lost_sockets;
   return child;
 }
 

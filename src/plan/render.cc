@@ -152,6 +152,8 @@ std::string files_text(const ChildPlan& child) {
   if (!shared.empty()) out += "           the host's there, too: " + join_some(shared, kMostWords) + "\n";
   out += "sockets    of unix servers outside: " +
          (child.sockets.empty() ? std::string("none") : join_some(child.sockets, kMostWords)) + "\n";
+  if (const std::string lost = describe_lost_sockets(child); !lost.empty())
+    out += "           " + lost + "\n";
   if (!child.withheld.empty())
     out +=
         "           not passed on, for they lead to others: " + join_some(child.withheld, kMostWords) + "\n";
@@ -159,6 +161,20 @@ std::string files_text(const ChildPlan& child) {
 }
 
 }  // namespace
+
+std::string describe_lost_sockets(const ChildPlan& child) {
+  const std::vector<LostSocket>& lost = child.lost_sockets;
+  if (lost.empty()) return {};
+  const LostSocket& one = lost.front();
+  return fmt::format(
+      "no unix sockets in this run but connected pairs: the one bound as {}{}{} is not where it was; end {} "
+      "to "
+      "have them",
+      printable(one.path),
+      one.pid.empty() ? "" : fmt::format(" by {} (process {})", printable(one.program), one.pid),
+      lost.size() > 1 ? fmt::format(", and {} more,", lost.size() - 1) : "",
+      lost.size() > 1 ? "their programs" : "its program");
+}
 
 std::string render_plan_text(const Plan& plan) {
   std::string out = fmt::format("profile    {}{}{}\n", plan.name, plan.policy.description.empty() ? "" : ": ",
@@ -176,7 +192,7 @@ std::string render_plan_text(const Plan& plan) {
   out += "uplink     " + uplink_text(plan.uplink);
   for (const std::string& warning : plan.uplink.warnings) out += "           " + warning + "\n";
   out += names_text(plan);
-  out += fmt::format("families   {}\n", join(plan.policy.seccomp_families, ", "));
+  out += fmt::format("families   {}\n", join(plan.child.seccomp_families, ", "));
   if (!plan.child.command.empty()) {
     std::vector<std::string> words;
     for (const std::string& word : plan.child.command) words.push_back(shell_quote(word));
@@ -224,6 +240,9 @@ std::string render_plan_json(const Plan& plan) {
   for (const ProofPacket& packet : plan.proof)
     proof.push_back(
         {{"flow", to_string(packet.flow)}, {"allowed", packet.allowed}, {"counter", packet.counter}});
+  Json lost = Json::array();
+  for (const LostSocket& one : plan.child.lost_sockets)
+    lost.push_back({{"path", printable(one.path)}, {"program", printable(one.program)}, {"pid", one.pid}});
   Json groups = Json::array();
   for (const NameGroup& group : make_name_groups(plan.policy))
     groups.push_back(group_json(plan.policy, group));
@@ -252,6 +271,7 @@ std::string render_plan_json(const Plan& plan) {
         {"user-namespaces", plan.child.user_namespaces},
         {"mount-namespaces", plan.child.mount_namespaces},
         {"sockets", plan.child.sockets},
+        {"lost-sockets", std::move(lost)},
         {"withheld", plan.child.withheld},
         {"mounts", std::move(mounts)}}},
       {"proof", std::move(proof)},

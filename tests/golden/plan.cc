@@ -65,7 +65,7 @@ Plan plan(bool privileged, const Policy& of = policy(), std::vector<nft::Foreign
   host.nsswitch = "passwd: files\nhosts: files mdns4_minimal dns\n";
   host.cgroup_mount = true;
   host.meeting_places = {"/run", "/tmp", "/var/tmp"};
-  host.sockets = {"/home/user/.ssh/master", "/run/dbus/system_bus_socket"};
+  host.sockets = {{.path = "/home/user/.ssh/master"}, {.path = "/run/dbus/system_bus_socket"}};
   Caller caller;
   caller.command = {"curl", "https://example.org/"};
   caller.cwd = "/home/user";

@@ -114,6 +114,20 @@ TEST_CASE("a folder that is shared brings what lies in it, once") {
   CHECK(missing.error().what == "cannot share /srv/x: it is not there");
 }
 
+TEST_CASE("where a socket may be anywhere, the program can make none") {
+  Case one;
+  CHECK(one.plan().seccomp_families == Paths{"unix", "inet", "inet6", "netlink"});
+  one.host.lost_sockets = {{"/home/user/S", "agent", "12"}, {"T", "", ""}};
+  const ChildPlan child = one.plan();
+  CHECK(child.seccomp_families == Paths{"inet", "inet6", "netlink"});
+  CHECK(describe_lost_sockets(child) ==
+        "no unix sockets in this run but connected pairs: the one bound as /home/user/S by agent (process "
+        "12), and "
+        "1 more, is not where it was; end their programs to have them");
+  one.profile.seccomp_families = {{"inet"}};
+  CHECK(describe_lost_sockets(one.plan()).empty());
+}
+
 TEST_CASE("what is named and would not be found is told") {
   Case one;
   one.profile.shared = {{"/var"}};
@@ -140,7 +154,8 @@ TEST_CASE("what is named and would not be found is told") {
 
 TEST_CASE("sockets outside the jail's own folders are covered, but those that are allowed") {
   Case one;
-  one.host.sockets = {"/home/user/.s", "/run/a.sock", "/srv/b.sock", "/tmp/shared/c"};
+  one.host.sockets = {
+      {.path = "/home/user/.s"}, {.path = "/run/a.sock"}, {.path = "/srv/b.sock"}, {.path = "/tmp/shared/c"}};
   CHECK(targets<MountNull>(one.plan()) == Paths{"/home/user/.s", "/srv/b.sock"});
   one.profile.shared = {{"/tmp/shared"}};
   one.there("/tmp/shared", Kind::folder);
@@ -152,8 +167,8 @@ TEST_CASE("sockets outside the jail's own folders are covered, but those that ar
   CHECK(targets<MountShared>(child) == Paths{"/run/a.sock", "/tmp/shared"});
   CHECK(child.sockets == Paths{"/srv/b.sock", "/run/a.sock"});
   // A folder of sockets alone goes as a whole, unless the program stands in it or may reach one of them.
-  one.host.sockets = {"/srv/s/1", "/srv/s/2", "/srv/t/3"};
-  one.host.socket_folders = {"/srv/s", "/srv/t"};
+  one.host.sockets = {{.path = "/srv/s/1"}, {.path = "/srv/s/2"}, {.path = "/srv/t/3"}};
+  one.host.socket_folders = {{.path = "/srv/s"}, {.path = "/srv/t"}};
   one.caller.cwd = "/srv/t";
   const ChildPlan folders = one.plan();
   CHECK(targets<MountEmpty>(folders) == Paths{"/srv/s"});
@@ -237,8 +252,9 @@ TEST_CASE("a variable that goes out of the jail's own folders makes nothing ther
 
 TEST_CASE("more sockets than can be covered are an error, where they can be reached") {
   Case one;
-  for (std::size_t i = 0; i <= kMostCovered; ++i) one.host.sockets.push_back("/tmp/s" + std::to_string(i));
+  for (std::size_t i = 0; i <= kMostCovered; ++i)
+    one.host.sockets.push_back({.path = "/tmp/s" + std::to_string(i)});
   CHECK(make_plan(make_policy(one.profile), one.host, one.caller).has_value());
-  for (std::string& path : one.host.sockets) path = "/srv" + path;
+  for (HostFile& socket : one.host.sockets) socket.path = "/srv" + socket.path;
   CHECK(!make_plan(make_policy(one.profile), one.host, one.caller).has_value());
 }

@@ -55,6 +55,10 @@ struct MountStep {
   std::string target;  // of all but proc, sysfs, devices, cgroup, pin
   // file: its contents; devices: path of the caller's terminal, may be empty; own: its mode, octal
   std::string text;
+  // null, empty: of what is to be covered, as stat(2) has it; inode 0: whatever is there. Another file is not
+  // covered, but told (wait_ready).
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
 };
 
 struct ChildSpec {
@@ -129,7 +133,8 @@ class Child {
   Status prepare(const ChildSpec& spec);
   Result<RouterSockets> receive_router();
   Result<JailSockets> receive_jail();
-  Status wait_ready();
+  // The indexes of the mounts that were to cover what was not there any more.
+  Result<std::vector<std::size_t>> wait_ready();
   Fd take_listener();  // of the seccomp filter; invalid if it has none
   Status go();
   // The next event, or nothing when init is gone.

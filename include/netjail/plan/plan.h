@@ -18,9 +18,8 @@
 #include <variant>
 #include <vector>
 
-#include "netjail/net/hosts.h"
-#include "netjail/nft/foreign.h"
 #include "netjail/nft/ruleset.h"
+#include "netjail/plan/host.h"
 #include "netjail/policy/policy.h"
 
 namespace netjail {
@@ -43,62 +42,6 @@ inline constexpr std::uint32_t kMostLearned = 65536;
 // An address of a name stays open this much longer than its TTL says: programs keep addresses, look up once
 // and connect often, and a name whose addresses rotate gives others each time.
 inline constexpr std::chrono::seconds kLearnedGrace{300};
-
-// ---- what was read of the host (probe_host fills it; tests make their own)
-// ------------------------------------------
-struct HostUplink {
-  Family family = Family::ipv4;
-  std::string interface;
-  bool forwarding = false;  // already on before netjail
-  int accept_ra = 0;        // IPv6: the host takes router advertisements on it
-  bool operator==(const HostUplink&) const = default;
-};
-// A file system of the kernel's (proc, sysfs, cgroup, devtmpfs, ...) mounted somewhere else than at /proc,
-// /sys and /dev.
-struct KernelMount {
-  // devices: devtmpfs; processes: proc, whose links lead to the root of each process, past every cover.
-  enum class Kind : std::uint8_t { other, devices, processes };
-  std::string target;
-  Kind kind = Kind::other;
-  bool operator==(const KernelMount&) const = default;
-};
-// What a path of HostQuestions::paths leads to, looked at with the rights of the user inside. `target` is
-// without symbolic links; `link`: one on the way is not root's, so that an earlier program could have turned
-// it, and nobody follows it.
-struct HostPath {
-  enum class Kind : std::uint8_t { folder, socket, file, other, link };
-  Kind kind = Kind::other;
-  std::string target;
-  bool operator==(const HostPath&) const = default;
-};
-struct HostFacts {
-  bool privileged = true;              // root: may join the jail to the host by a veth
-  AddressSet addresses;                // the host's own
-  std::vector<HostUplink> uplinks;     // interfaces through which something that the policy opens is reached
-  std::uint32_t mtu = 1500;            // the smallest of the uplinks'
-  bool ipv6 = true;                    // the host has IPv6 at all
-  bool ipv6_force_forwarding = false;  // per-interface IPv6 forwarding exists (Linux 6.17)
-  bool ipv6_all_forwarding = false;    // net.ipv6.conf.all.forwarding was on
-  std::vector<std::string> search;     // search domains and options of the host's resolv.conf
-  std::vector<std::string> resolv_options;
-  bool has_resolver = false;                // resolv.conf names a server
-  std::vector<HostsEntry> hosts;            // of /etc/hosts; read for a policy with names alone
-  std::string resolv_conf_target;           // where /etc/resolv.conf really is; empty: none
-  std::string nsswitch;                     // text of /etc/nsswitch.conf; empty: none
-  bool nscd_socket = false;                 // /run/nscd exists
-  bool core_socket = false;                 // a crash would hand the program's memory to a socket's owner
-  bool cgroup_mount = false;                // /sys/fs/cgroup is mounted
-  std::vector<KernelMount> kernel_mounts;   // root inside could write there
-  std::vector<std::string> meeting_places;  // of kMeetingPlaces those that are there, without symbolic links
-  std::map<std::string, HostPath> paths;    // of those asked for the ones that are there
-  std::vector<std::string> sockets;         // every path of the unix sockets found that somebody listens to
-  std::vector<std::string> socket_folders;  // in which there is nothing but these
-  std::vector<std::string> records;         // where /run/netjail is seen, and elsewhere by other mounts
-  // Of other firewalls, those that can drop what the host forwards or sends; read as root alone.
-  std::vector<nft::ForeignChain> firewalls;
-  std::string no_pasta;  // why pasta cannot be used where `firewalls` would want it; empty: it can
-  bool operator==(const HostFacts&) const = default;
-};
 
 // ---- what the caller asked for
 // -------------------------------------------------------------------------------------
@@ -167,6 +110,7 @@ struct MountFile {
 };
 struct MountEmpty {
   std::string target;
+  std::optional<HostFile> over;  // the folder that it must lie on
   bool operator==(const MountEmpty&) const = default;
 };  // covered by an empty tmpfs
 struct MountReadOnly {
@@ -178,6 +122,7 @@ struct MountCgroup {
 };  // the host's /sys/fs/cgroup, read-only
 struct MountNull {
   std::string target;
+  HostFile over;  // the socket
   bool operator==(const MountNull&) const = default;
 };  // covered by /dev/null
 struct MountOwn {
@@ -220,6 +165,8 @@ struct ChildPlan {
   // with it.
   std::vector<std::string> lost;
   std::vector<std::string> links;  // symbolic links on the command line that it does not find
+  // Why it can make no unix sockets but pairs: one of these could be anywhere.
+  std::vector<LostSocket> lost_sockets;
   bool operator==(const ChildPlan&) const = default;
 };
 
@@ -257,8 +204,6 @@ struct Plan {
   bool operator==(const Plan&) const = default;
 };
 
-// Fails when the plan cannot be made: uplink asked for that the host has not, no command, a dropped
-// privilege.
 // What of the host's files the child finds, in order; the sockets that it can reach. Fails when something
 // that was asked for is not there.
 struct FilesPlan {
@@ -269,6 +214,8 @@ struct FilesPlan {
 };
 Result<FilesPlan> make_files(const Policy& policy, const HostFacts& host, const Caller& caller);
 
+// Fails when the plan cannot be made: uplink asked for that the host has not, no command, a dropped
+// privilege.
 Result<Plan> make_plan(Policy policy, const HostFacts& host, const Caller& caller);
 
 // The router's ruleset for a policy. The counter and log prefix of every verdict is the id of the rule that
@@ -300,6 +247,8 @@ std::optional<nft::Ruleset> find_host_table(std::string_view name);
 std::vector<ProofPacket> make_proof(const Policy& policy, bool ipv6);
 
 // For people; as an `nft -f` script; as JSON with a stable schema (netjail(1)).
+// Why the child has no unix sockets, and how it would have them; empty: it has, or the policy has none.
+std::string describe_lost_sockets(const ChildPlan& child);
 std::string render_plan_text(const Plan& plan);
 std::string render_plan_nft(const Plan& plan);
 std::string render_plan_json(const Plan& plan);
@@ -308,19 +257,6 @@ std::string render_plan_json(const Plan& plan);
 // policy opens.
 std::vector<Ip> route_probes(const Policy& policy);
 
-// What a plan for a policy wants to know of the host.
-struct HostQuestions {
-  std::vector<Ip> destinations;  // route_probes
-  bool hosts = false;            // /etc/hosts: names may be looked up
-  // What is open, and what names may have: the interfaces to the host's networks there are uplinks, too.
-  AddressSet networks;
-  std::vector<std::string> paths;    // what the child may find of the host's files
-  std::vector<std::string> folders;  // in which sockets are looked for, beside those where some are known
-  std::optional<std::pair<std::uint32_t, std::uint32_t>> user;  // and group, with whose rights; nothing: ours
-  // Look until each socket is found that the user could have moved: it can be connected to.
-  bool every_socket = false;
-  bool can_mount = false;  // ChildPlan::mount_namespaces
-};
 HostQuestions host_questions(const Policy& policy);
 // With what concerns the child: its files.
 HostQuestions host_questions(const Policy& policy, const Caller& caller);
