@@ -68,6 +68,10 @@ std::vector<std::string> lint(const Policy& policy) {
     for (const Socket& known : kPowerfulSockets)
       if (socket.find(known.part) != std::string::npos)
         warnings.push_back(fmt::format("[unix] allow: warning: {}: {}", printable(socket), known.what));
+  if (policy.mount_namespaces)
+    warnings.emplace_back(
+        "[process] mount-namespaces: warning: the program can lift what covers unix sockets of its user's in "
+        "the home");
   for (const Rule& rule : policy.rules) {
     if (rule.action != Action::allow) continue;
     if (rule.addresses.empty() && rule.names.empty()) {

@@ -42,12 +42,14 @@ MountStep to_step(const Mount& mount) {
     MountStep operator()(const MountReadOnly& m) { return {Kind::read_only, m.target, ""}; }
     MountStep operator()(const MountCgroup&) { return {Kind::cgroup, "", ""}; }
     MountStep operator()(const MountNull& m) {
-      return {Kind::null, m.target, "", m.over.device, m.over.inode};
+      return {Kind::null, m.target, "", m.over.device, m.over.inode, m.over.links};
     }
     MountStep operator()(const MountOwn& m) { return {Kind::own, m.target, m.for_all ? "1777" : "755"}; }
     MountStep operator()(const MakeFolder& m) { return {Kind::make_folder, m.target, ""}; }
     MountStep operator()(const MakeFile& m) { return {Kind::make_file, m.target, ""}; }
-    MountStep operator()(const MountShared& m) { return {Kind::shared, m.target, ""}; }
+    MountStep operator()(const MountShared& m) {
+      return {Kind::shared, m.target, "", m.over.device, m.over.inode};
+    }
   };
   return std::visit(Visitor{}, mount);
 }
@@ -99,6 +101,7 @@ Result<ChildSpec> to_spec(const Plan& plan) {
   spec.sockets = child.sockets;
   // Within a Landlock domain nobody can mount: a sandbox inside would fail.
   spec.scope_sockets = !child.mount_namespaces;
+  spec.no_socket_names = !child.lost_sockets.empty() && !child.mount_namespaces;
   spec.new_session = !has_controlling_terminal();
   return spec;
 }

@@ -64,11 +64,6 @@ bool is_harmless_device(const std::string& path) {
          (number == 3 || number == 5 || number == 7 || number == 8 || number == 9);
 }
 
-bool is_folder(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 void find_kernel_mounts(const std::vector<MountEntry>& mounts, HostFacts& facts) {
   static constexpr std::string_view kTypes[] = {
       "proc",     "sysfs",  "cgroup",   "cgroup2", "debugfs",     "tracefs",  "securityfs", "bpf",
@@ -82,10 +77,22 @@ void find_kernel_mounts(const std::vector<MountEntry>& mounts, HostFacts& facts)
     if (is_harmless_device(mount.target)) continue;
     // A single device is shut by the flags of a read-only mount, which has no devices.
     using Kind = KernelMount::Kind;
-    const bool folder = is_folder(mount.target);
-    facts.kernel_mounts.push_back({mount.target, folder && mount.type == "devtmpfs" ? Kind::devices
-                                                 : folder && mount.type == "proc"   ? Kind::processes
-                                                                                    : Kind::other});
+    struct stat info {};
+    const bool there = ::stat(mount.target.c_str(), &info) == 0;
+    const bool folder = there && S_ISDIR(info.st_mode);
+    const Kind kind = folder && mount.type == "devtmpfs" ? Kind::devices
+                      : folder && mount.type == "proc"   ? Kind::processes
+                                                         : Kind::other;
+    facts.kernel_mounts.push_back({mount.target, kind, std::nullopt});
+    // What is seen there must be it, not what somebody has put in its place for a moment: inode 1 of device 0
+    // is nothing.
+    if (there && find_mount(mounts, mount.target) == &mount &&
+        mount.device != std::to_string(major(info.st_dev)) + ":" + std::to_string(minor(info.st_dev))) {
+      info.st_dev = 0;
+      info.st_ino = 1;
+    }
+    if (there)
+      facts.kernel_mounts.back().over = HostFile{mount.target, info.st_dev, info.st_ino, mount.device, 0};
   }
 }
 

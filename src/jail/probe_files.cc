@@ -85,7 +85,7 @@ std::optional<HostPath> find_path(const std::string& path) {
       target = next;
       continue;
     }
-    if (info.st_uid != 0) return HostPath{HostPath::Kind::link, next};
+    if (info.st_uid != 0) return HostPath{HostPath::Kind::link, next, info.st_dev, info.st_ino};
     char text[PATH_MAX];
     const ssize_t size = ::readlink(next.c_str(), text, sizeof text);
     if (size < 0 || size == sizeof text || ++links > kMostLinks) return std::nullopt;
@@ -94,7 +94,7 @@ std::optional<HostPath> find_path(const std::string& path) {
   }
   if (target.empty()) target = "/";
   if (::lstat(target.c_str(), &info) != 0) return std::nullopt;
-  return HostPath{kind_of(info.st_mode), target};
+  return HostPath{kind_of(info.st_mode), target, info.st_dev, info.st_ino};
 }
 
 }  // namespace

@@ -6,17 +6,16 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <memory>
 #include <set>
 
+#include "listener.h"
 #include "netjail/base/text.h"
 #include "netjail/kernel/child.h"
 #include "netjail/kernel/unix_sockets.h"
@@ -31,41 +30,16 @@ std::string parent_of(std::string_view path) {
   return slash == 0 ? "/" : std::string(path.substr(0, slash));
 }
 
-std::optional<std::string> real_folder(const std::string& folder) {
-  char target[PATH_MAX];
+bool is_folder(const std::string& path) {
   struct stat info {};
-  if (::realpath(folder.c_str(), target) == nullptr || ::stat(target, &info) != 0 || !S_ISDIR(info.st_mode))
-    return std::nullopt;
-  return target;
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-// Asks whether a server has the path, without its notice: a socket of another type is told so (EPROTOTYPE). A
-// server that has ended left a file that is in nobody's way but that of the next one, which removes it.
-class Listener {
- public:
-  static Result<Listener> create() {
-    Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket) return fail_errno("cannot look for unix sockets");
-    return Listener(std::move(socket));
-  }
-  enum class Answer : std::uint8_t { no, yes, unknown };  // unknown: we may not connect
-  Answer ask(const std::string& path) const {
-    // sun_path takes 107 octets; this is the same file, however long its path.
-    const Fd file(::open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!file) return errno == ENOENT ? Answer::no : Answer::unknown;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", file.get());
-    if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-      return Answer::yes;
-    if (errno == EACCES) return Answer::unknown;
-    return errno == ECONNREFUSED || errno == ENOENT ? Answer::no : Answer::yes;
-  }
-
- private:
-  explicit Listener(Fd socket) : socket_(std::move(socket)) {}
-  Fd socket_;
-};
+std::optional<std::string> real_folder(const std::string& folder) {
+  char target[PATH_MAX];
+  if (::realpath(folder.c_str(), target) == nullptr || !is_folder(target)) return std::nullopt;
+  return target;
+}
 
 template <class Value>
 void sort_each_once(std::vector<Value>& values) {
@@ -122,10 +96,6 @@ class SocketProbe {
     const auto seen = seen_.find(key_of(socket));
     return seen != seen_.end() && !seen->second.shut && seen->second.names.size() >= seen->second.links;
   }
-  bool is_shut(const BoundSocket& socket) const {
-    const auto seen = seen_.find(key_of(socket));
-    return seen != seen_.end() && seen->second.shut;
-  }
   // False: there is no socket, or nobody who listens.
   bool add_socket(const std::string& path) {
     struct stat info {};
@@ -134,20 +104,26 @@ class SocketProbe {
     const auto place = find_place(mounts_, path);
     if (answer == Listener::Answer::no || !place) return false;
     Seen& seen = seen_[{place->device, static_cast<std::uint32_t>(info.st_ino)}];
+    seen.links = std::max(seen.links, info.st_nlink);
     // Nothing can be mounted on what has been removed, and is still there by a mount of its own.
     seen.shut = seen.shut || info.st_nlink == 0;
     if (info.st_nlink == 0) return true;
+    bool covered = false;
     for (std::string& alias : find_paths(mounts_, *place)) {
       struct stat there {};
-      if (::lstat(alias.c_str(), &there) == 0 && there.st_dev == info.st_dev && there.st_ino == info.st_ino)
-        facts_.sockets.push_back({std::move(alias), info.st_dev, info.st_ino, place->device});
-      else
-        seen.shut = seen.shut || can_change(alias);
+      const int failed = ::lstat(alias.c_str(), &there) == 0 ? 0 : errno;
+      if (failed == 0 && there.st_dev == info.st_dev && there.st_ino == info.st_ino) {
+        facts_.sockets.push_back({std::move(alias), info.st_dev, info.st_ino, place->device, info.st_nlink});
+        covered = true;
+      } else {
+        // Where he cannot come, and never will, it is out of reach; else it is on the move.
+        seen.shut = seen.shut || failed != EACCES || can_change(alias);
+      }
     }
     // Whoever owns a file can forbid the question, and let a dead socket pass for one that is looked for.
-    seen.shut = seen.shut || (answer == Listener::Answer::unknown && info.st_uid == user_);
-    seen.links = info.st_nlink;
-    seen.names.insert(place->path);
+    seen.shut = seen.shut || (answer == Listener::Answer::unknown && info.st_uid == user_) ||
+                can_come_below_another_mount(*place, info.st_dev);
+    if (covered) seen.names.insert(place->path);
     return true;
   }
   // Every socket in the folder, for a server may have renamed or linked its own after it was bound (ssh
@@ -169,14 +145,16 @@ class SocketProbe {
     }
     if (!any || !only) return;
     for (std::string& alias : find_aliases(mounts_, folder))
-      facts_.socket_folders.push_back({std::move(alias), info.st_dev, info.st_ino, ""});
+      facts_.socket_folders.push_back({std::move(alias), info.st_dev, info.st_ino, "", 0});
   }
 
   void follow(const BoundSocket& socket, const SocketOwner& owner);
   void look_under(const BoundSocket& socket);
   bool is_shown(const std::string& device) const;
   bool can_be_moved(const BoundSocket& socket) const;
-  bool can_change(const std::string& path) const;
+  bool can_change(const std::string& path, int links = 0) const;
+  bool is_shown_below(const std::string& folder) const;
+  bool can_come_below_another_mount(const FilePlace& place, dev_t device) const;
   // Whether the jail has it anew: what of the host's lies there it does not see.
   bool is_own(std::string_view path) const {
     return is_at_or_below(path, "/dev") ||
@@ -199,7 +177,7 @@ void SocketProbe::find_lost(std::vector<BoundSocket> bound) {
   };
   drop_found();
   std::erase_if(bound, [this](const BoundSocket& one) {
-    return !is_shown(one.device) || (!can_be_moved(one) && !is_shut(one));
+    return !is_shown(one.device) || (!can_be_moved(one) && !seen_.contains(key_of(one)));
   });
   if (bound.empty()) return;
   const auto owners = find_owners(bound);
@@ -219,7 +197,10 @@ void SocketProbe::find_lost(std::vector<BoundSocket> bound) {
 
 // To where its process sees it: by its working directory, its root (chroot), its mount namespace.
 void SocketProbe::follow(const BoundSocket& socket, const SocketOwner& owner) {
-  if (!socket.path.starts_with('/')) {
+  constexpr std::string_view kSelf = "/proc/self/";
+  if (socket.path.starts_with(kSelf)) {
+    add_bound("/proc/" + owner.pid + socket.path.substr(kSelf.size() - 1));
+  } else if (!socket.path.starts_with('/')) {
     add_bound(owner.cwd + "/" + socket.path);
   } else if (owner.root != "/") {
     add_bound(owner.root + socket.path);
@@ -238,7 +219,8 @@ void SocketProbe::look_under(const BoundSocket& socket) {
       continue;
     const std::string rest = socket.path.substr(mount.target == "/" ? 1 : mount.target.size() + 1);
     const FilePlace place{mount.device, (mount.root == "/" ? "/" : mount.root + "/") + rest};
-    if (!find_paths(mounts_, place).empty()) continue;  // it is on the move
+    // What the user can turn meanwhile proves nothing; root inside can turn everything.
+    if (!find_paths(mounts_, place).empty() || (user_ != 0 && can_change(socket.path))) continue;
     const Fd alone(::open_tree(AT_FDCWD, mount.target.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     struct stat info {};
     if (!alone || ::fstatat(alone.get(), rest.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0 ||
@@ -260,27 +242,60 @@ bool SocketProbe::is_shown(const std::string& device) const {
     });
   };
   return std::ranges::any_of(mounts_, [&](const MountEntry& mount) {
-    return mount.device == device && (!is_own(mount.target) || is_shared(mount));
+    return mount.device == device && is_folder(mount.target) && (!is_own(mount.target) || is_shared(mount));
   });
 }
 
 // Another user's only by a folder above it.
 bool SocketProbe::can_be_moved(const BoundSocket& socket) const {
-  if (socket.user == user_ || user_ == 0) return true;
-  return socket.path.starts_with('/') && !is_own(socket.path) && can_change(socket.path);
+  return socket.user == user_ || (socket.path.starts_with('/') && can_change(socket.path));
 }
 
-// Whether the user inside can rename a folder above the path, or shut it and open it again.
-bool SocketProbe::can_change(const std::string& path) const {
+// Whether the user inside can rename a folder above the path, or turn a link, or shut one and open it again.
+bool SocketProbe::can_change(const std::string& path, int links) const {
+  constexpr int kMostLinks = 40;
+  if (user_ == 0 || links > kMostLinks) return true;
+  bool writable = false;  // the last one that is there, for who may make and rename his own in it (sticky)
   for (auto slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
     const std::string folder = path.substr(0, slash);
     struct stat info {};
-    if (::stat(folder.c_str(), &info) != 0) return false;  // nor what is below
+    if (::lstat(folder.c_str(), &info) != 0) return errno == EACCES ? is_shown_below(folder) : writable;
     if (info.st_uid == user_) return true;
-    const bool sticky = (info.st_mode & S_ISVTX) != 0;
-    if (!sticky && ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return true;
+    if (S_ISLNK(info.st_mode)) {
+      char text[PATH_MAX];
+      const ssize_t size = ::readlink(folder.c_str(), text, sizeof text);
+      if (size <= 0 || size == sizeof text) return true;
+      const std::string target(text, static_cast<std::size_t>(size));
+      return can_change((target.front() == '/' ? "" : parent_of(folder) + "/") + target + path.substr(slash),
+                        links + 1);
+    }
+    writable = ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+    if (writable && (info.st_mode & S_ISVTX) == 0) return true;
   }
   return false;
+}
+
+// Whether another mount shows what lies below the folder.
+bool SocketProbe::is_shown_below(const std::string& folder) const {
+  const auto place = find_place(mounts_, folder);
+  return !place || std::ranges::any_of(mounts_, [&](const MountEntry& mount) {
+    return mount.device == place->device && is_at_or_below(mount.root, place->path) &&
+           mount.target != folder && !is_own(mount.target);
+  });
+}
+
+// A cover is one mount's: by another one that shows a part of the file system, without the socket, what is
+// moved there is found without it.
+bool SocketProbe::can_come_below_another_mount(const FilePlace& place, dev_t device) const {
+  // Root inside can write everywhere; it would hardly ever have a unix socket.
+  return user_ != 0 && std::ranges::any_of(mounts_, [&](const MountEntry& mount) {
+           struct stat root {};
+           return mount.device == place.device && !is_at_or_below(place.path, mount.root) &&
+                  !is_own(mount.target) && ::stat(mount.target.c_str(), &root) == 0 &&
+                  S_ISDIR(root.st_mode) && root.st_dev == device &&
+                  (root.st_uid == user_ ||
+                   ::faccessat(AT_FDCWD, mount.target.c_str(), W_OK | X_OK, AT_EACCESS) == 0);
+         });
 }
 
 // "Num RefCount Protocol Flags Type St Inode Path". A path that is not absolute was bound in a folder that

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,9 +96,12 @@ class AsUser {
 };
 gid_t AsUser::groups_[AsUser::kMostGroups];
 
-// A path, as the user finds it: -1 if he does not.
+// A path, as the user finds it, or we: -1 if nobody does.
 int find_file(const Start& s, const char* path) {
-  const AsUser user(s);
+  {
+    const AsUser user(s);
+    if (const int fd = ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC); fd >= 0 || errno != EACCES) return fd;
+  }
   return ::open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
@@ -127,12 +131,16 @@ void make_mounts(const Start& s, const Made& made) {
     const AsUser user(s);
     const int tree = take_tree(mount.target);
     trees[taken++] = tree;
-    return tree >= 0;
+    struct stat info {};
+    if (tree < 0 || ::fstat(tree, &info) != 0) return false;
+    // Somebody may have put another folder in its place since it was looked at.
+    errno = ESTALE;
+    return mount.inode == 0 || (info.st_dev == mount.device && info.st_ino == mount.inode);
   });
   taken = 0;
   each([&](const Mount& mount, std::size_t index) {
-    if (mount.inode != 0) return cover_if_there(s, mount, index);
-    return mount_step(mount, made, mount.kind == MountStep::Kind::shared ? trees[taken++] : -1, *s.spec);
+    if (mount.kind == MountStep::Kind::shared) return mount_step(mount, made, trees[taken++], *s.spec);
+    return mount.inode != 0 ? cover_if_there(s, mount, index) : mount_step(mount, made, -1, *s.spec);
   });
 }
 

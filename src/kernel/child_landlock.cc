@@ -23,9 +23,12 @@ constexpr long kCreateRuleset = 444;
 constexpr long kAddRule = 445;
 constexpr long kRestrictSelf = 446;
 constexpr std::uint64_t kScopeSignal = 1u << 1;
+constexpr std::uint64_t kMakeSocket = 1u << 9;
 constexpr std::uint64_t kRefer = 1u << 13;
 constexpr std::uint64_t kResolveUnix = 1u << 16;
 constexpr int kPathBeneath = 1;
+constexpr long kReferAbi = 2;  // before it nothing can be renamed into another folder (Linux 5.19)
+constexpr long kScopeAbi = 6;
 constexpr long kUnixAbi = 9;
 
 struct Attributes {
@@ -56,17 +59,24 @@ long read_abi() { return ::syscall(kCreateRuleset, nullptr, std::size_t{0}, 1u /
 }  // namespace
 
 void enter_landlock(const Start& s) {
-  Attributes attributes{0, 0, kScopeSignal};
-  const bool sockets = s.spec->scope_sockets && read_abi() >= kUnixAbi;
+  const long abi = read_abi();
+  // An older kernel would take none of it.
+  Attributes attributes{0, 0, abi >= kScopeAbi ? kScopeSignal : 0};
+  const bool sockets = s.spec->scope_sockets && abi >= kUnixAbi;
   // Whoever confines any access to files confines renaming from one folder to another, too, said or not.
   if (sockets) attributes.handled_access_fs = kResolveUnix | kRefer;
+  // Who cannot connect to a socket, for whom so none is covered, shall not give it a name that a jail beside
+  // him has not covered, either.
+  const bool names = s.spec->no_socket_names && abi >= kReferAbi;
+  if (names) attributes.handled_access_fs |= kMakeSocket | kRefer;
+  if (attributes.handled_access_fs == 0 && attributes.scoped == 0) return;
   const long ruleset = ::syscall(kCreateRuleset, &attributes, sizeof attributes, 0u);
   if (ruleset < 0) {
-    if (sockets) die(s, Step::sockets_scope);
+    if (attributes.handled_access_fs != 0) die(s, Step::sockets_scope);
     return;
   }
+  if (attributes.handled_access_fs != 0 && !allow(s, ruleset, "/", kRefer)) die(s, Step::sockets_scope);
   if (sockets) {
-    if (!allow(s, ruleset, "/", kRefer)) die(s, Step::sockets_scope);
     for (const char* const* path = s.spec->sockets; *path != nullptr; ++path)
       allow(s, ruleset, *path, kResolveUnix);
   }

@@ -201,7 +201,8 @@ bool mount_step(const Mount& step, const Made& made, int tree, const Spec& spec)
 // On the file itself, not on its path: whoever renames a folder above it takes the cover along.
 bool cover(const Mount& step, int over) {
   struct stat info {};
-  if (over < 0 || ::fstat(over, &info) != 0 || info.st_dev != step.device || info.st_ino != step.inode) {
+  if (over < 0 || ::fstat(over, &info) != 0 || info.st_dev != step.device || info.st_ino != step.inode ||
+      (step.links != 0 && info.st_nlink != step.links)) {
     errno = 0;
     return false;
   }

@@ -55,7 +55,8 @@ Status SharedSpec::write(const ChildSpec& spec) {
   auto* mounts = static_cast<init::Mount*>(take(spec.mounts.size() * sizeof(init::Mount)));
   for (std::size_t i = 0; mounts != nullptr && i < spec.mounts.size(); ++i) {
     const MountStep& step = spec.mounts[i];
-    mounts[i] = {step.kind, copy(step.target), copy(step.text), step.text.size(), step.device, step.inode};
+    mounts[i] = {step.kind,   copy(step.target), copy(step.text), step.text.size(),
+                 step.device, step.inode,        step.links};
   }
   to->mounts = mounts;
   to->mount_count = spec.mounts.size();
@@ -63,6 +64,7 @@ Status SharedSpec::write(const ChildSpec& spec) {
   to->seccomp_length = spec.seccomp.size();
   to->sockets = copy(spec.sockets);
   to->scope_sockets = spec.scope_sockets;
+  to->no_socket_names = spec.no_socket_names;
   to->seccomp_listener = spec.seccomp_listener;
   to->new_session = spec.new_session;
   if (full_) return fail("the command line and the environment are too long");

@@ -21,7 +21,7 @@ struct Mount {
   const char* target;
   const char* text;
   std::size_t text_size;
-  std::uint64_t device, inode;
+  std::uint64_t device, inode, links;
 };
 
 struct Spec {
@@ -42,6 +42,7 @@ struct Spec {
   std::size_t seccomp_length;
   const char* const* sockets;  // NULL-terminated
   bool scope_sockets;
+  bool no_socket_names;
   bool seccomp_listener;
   bool new_session;
 };

@@ -101,7 +101,7 @@ class FilesMaker {
     for (const std::string& folder : own_)
       if (folder != kSharedMemory) plan_.mounts.push_back(MountOwn{folder, folder != "/run"});
     plan_.mounts.push_back(MountDevices{});
-    for (const std::string& path : shared_) plan_.mounts.push_back(MountShared{path});
+    for (const std::string& path : shared_) plan_.mounts.push_back(MountShared{path, find_target(path)});
     NJ_TRY(make_folders());
     name_service();
     NJ_TRY(cover());
@@ -112,6 +112,11 @@ class FilesMaker {
   const HostPath* find(const std::string& path) const {
     const auto found = host_.paths.find(path);
     return found == host_.paths.end() ? nullptr : &found->second;
+  }
+  HostFile find_target(const std::string& target) const {
+    for (const auto& [path, there] : host_.paths)
+      if (there.target == target) return {target, there.device, there.inode};
+    return {target};
   }
   // Whether it lies where the jail has a tmpfs of its own.
   bool is_own(std::string_view path) const {
@@ -273,31 +278,27 @@ Status FilesMaker::cover() {
   for (const KernelMount& mount : host_.kernel_mounts) {
     if (!is_visible(mount.target)) continue;
     if (mount.kind == KernelMount::Kind::processes)
-      plan_.mounts.push_back(MountEmpty{mount.target, {}});
+      plan_.mounts.push_back(MountEmpty{mount.target, mount.over});
     else if (caller_.uid == 0)
-      plan_.mounts.push_back(mount.kind == KernelMount::Kind::devices ? Mount(MountEmpty{mount.target, {}})
-                                                                      : Mount(MountReadOnly{mount.target}));
+      plan_.mounts.push_back(mount.kind == KernelMount::Kind::devices
+                                 ? Mount(MountEmpty{mount.target, mount.over})
+                                 : Mount(MountReadOnly{mount.target}));
   }
-  // A folder of sockets alone is covered as a whole: also what its servers, when they start anew, bind there.
-  std::vector<std::string> folders;
-  for (const HostFile& folder : host_.socket_folders) {
-    if (!is_visible(folder.path) || holds_something(folder.path)) continue;
-    folders.push_back(folder.path);
-    plan_.mounts.push_back(MountEmpty{folder.path, folder});
-  }
-  const auto is_covered = [&](const std::string& socket) {
-    return std::ranges::any_of(folders, [&](const std::string& folder) { return is_below(socket, folder); });
-  };
   std::size_t covered = 0;
   for (const HostFile& socket : host_.sockets) {
-    if (!is_visible(socket.path) || is_covered(socket.path) ||
-        std::ranges::find(plan_.sockets, socket.path) != plan_.sockets.end())
+    if (!is_visible(socket.path) || std::ranges::find(plan_.sockets, socket.path) != plan_.sockets.end())
       continue;
     if (++covered > kMostCovered)
       return fail(
           "more unix sockets can be reached than netjail can cover, " + std::to_string(kMostCovered),
           "many are beside " + printable(socket.path) + ": work in another folder, or end their servers");
     plan_.mounts.push_back(MountNull{socket.path, socket});
+  }
+  // A folder of sockets alone is covered as a whole, too: also what its servers, when they start anew, bind
+  // there. Not instead: a folder can be moved into another one meanwhile.
+  for (const HostFile& folder : host_.socket_folders) {
+    if (!is_visible(folder.path) || holds_something(folder.path)) continue;
+    plan_.mounts.push_back(MountEmpty{folder.path, folder});
   }
   return {};
 }

@@ -162,13 +162,49 @@ TEST_CASE("where one may be anywhere, there are no unix sockets, and it is told 
 
 TEST_CASE("another user's in a folder of the user's can be moved by him, too") {
   if (!needs_root()) return;
-  const Folder own("lent");
-  as_user("mkdir a", own.path());
-  const Process server = serve({own.path() + "/a/b/S"}, Identity{});
-  as_user("mv a c", own.path());
-  const Outcome inside = try_inside(own, "c/b/S");
+  struct Case {
+    const char* what;
+    const char* before;  // as root
+    const char* bound;
+    const char* moves;
+    const char* now;
+  };
+  for (const Case& one : std::vector<Case>{
+           {"in his folder", "true", "a/b/S", "mv a c", "c/b/S"},
+           {"in one in a sticky folder of root's", "chown 0:0 .; chmod 1777 .", "a/S", "mv a c", "c/S"},
+           {"by root's link to one of his", "ln -s a/b link", "link/S", "mv a c", "c/b/S"}}) {
+    INFO(one.what);
+    const Folder own("lent");
+    as_user("mkdir -p a/b", own.path());
+    const Outcome made =
+        world().run({.argv = {"sh", "-ec", one.before}, .identity = Identity{}, .directory = own.path()});
+    REQUIRE_MESSAGE(made.ok(), made.describe());
+    const Process server = serve({own.path() + "/" + one.bound}, Identity{});
+    as_user(one.moves, own.path());
+    CHECK(is_reached(own.path() + "/" + one.now));
+    const Outcome inside = try_inside(own, one.now);
+    CHECK_MESSAGE(inside.status == 1, inside.describe());
+    CHECK_MESSAGE(has(inside.err, kNone), inside.describe());
+  }
+}
+
+TEST_CASE("a mount that shows a part of the file system, to which one can be moved") {
+  if (!needs_root()) return;
+  const std::string user = std::to_string(kOrdinaryUser);
+  const Folder own("narrow");
+  REQUIRE(world().call({"chown", user + ":" + user, own.path()}).ok());
+  const Process server = serve({own.path() + "/p/S"}, Identity{kOrdinaryUser, kOrdinaryUser, {}});
+  REQUIRE(world().call({"install", "-d", "-o", user, own.path() + "/part"}).ok());
+  const std::string preparation = "mkdir -p /srv/narrow; mount -n --bind " + own.path() + "/part /srv/narrow";
+  Words run{kNetjail, "run", "--profile", "offline"};
+  if (!rootless()) run.insert(run.end(), {"--user", user});
+  run.insert(run.end(),
+             {"--", "sh", "-c",
+              "cd " + own.path() + "; mv p part/p; exec " + std::string(kProbe) + " unix /srv/narrow/p/S"});
+  const Outcome inside = world().run(after(preparation, run));
   CHECK_MESSAGE(inside.status == 1, inside.describe());
-  CHECK_MESSAGE(has(inside.err, kNone), inside.describe());
+  CHECK_MESSAGE(has(inside.out, "unix /srv/narrow/p/S: E"), inside.describe());
+  CHECK(world().call({"rm", "-rf", "/srv/narrow"}).ok());
 }
 
 TEST_CASE("with the groups of the user inside, not with root's") {

@@ -1,1 +1,1 @@
-netjail_test(kernel_unix_sockets quick SOURCES unix_sockets.cc MODULES kernel os base)
+netjail_test(kernel_unix_sockets kernel SOURCES unix_sockets.cc MODULES kernel os base)

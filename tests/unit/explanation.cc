@@ -130,6 +130,8 @@ TEST_CASE("doubtful rules by name") {
   Policy sockets = policy({spec("example.org")});
   sockets.unix_sockets = {"wayland", "session-bus", "/run/docker.sock"};
   CHECK(lint(sockets).size() == 2);
+  sockets.mount_namespaces = true;
+  CHECK(lint(sockets).size() == 3);
   CHECK(lint(policy({spec("127.0.0.1")})).size() == 1);
   CHECK(lint(policy({spec("example.org", {"ftp"})})) ==
         Texts{"p.toml:1: warning: ftp passes passwords in plain text"});

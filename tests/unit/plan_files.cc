@@ -166,13 +166,13 @@ TEST_CASE("sockets outside the jail's own folders are covered, but those that ar
   CHECK(targets<MountNull>(child) == Paths{"/home/user/.s", "/tmp/shared/c"});
   CHECK(targets<MountShared>(child) == Paths{"/run/a.sock", "/tmp/shared"});
   CHECK(child.sockets == Paths{"/srv/b.sock", "/run/a.sock"});
-  // A folder of sockets alone goes as a whole, unless the program stands in it or may reach one of them.
+  // A folder of sockets alone goes as a whole, too, unless the program stands in it or may reach one of them.
   one.host.sockets = {{.path = "/srv/s/1"}, {.path = "/srv/s/2"}, {.path = "/srv/t/3"}};
   one.host.socket_folders = {{.path = "/srv/s"}, {.path = "/srv/t"}};
   one.caller.cwd = "/srv/t";
   const ChildPlan folders = one.plan();
   CHECK(targets<MountEmpty>(folders) == Paths{"/srv/s"});
-  CHECK(targets<MountNull>(folders) == Paths{"/srv/t/3"});
+  CHECK(targets<MountNull>(folders) == Paths{"/srv/s/1", "/srv/s/2", "/srv/t/3"});
   one.host.paths.erase("/srv/b.sock");
   const auto missing = make_plan(make_policy(one.profile), one.host, one.caller);
   REQUIRE(!missing.has_value());

@@ -56,9 +56,11 @@ struct MountStep {
   // file: its contents; devices: path of the caller's terminal, may be empty; own: its mode, octal
   std::string text;
   // null, empty: of what is to be covered, as stat(2) has it; inode 0: whatever is there. Another file is not
-  // covered, but told (wait_ready).
+  // covered, but told (wait_ready), nor one with another number of names than `links`, if that is not 0.
+  // shared: the same, but an error.
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
+  std::uint64_t links = 0;
 };
 
 struct ChildSpec {
@@ -73,6 +75,7 @@ struct ChildSpec {
   std::vector<MountStep> mounts;  // pin: the router's namespace, out of reach, for as long as the jail lives
   std::vector<std::string> sockets;  // unix sockets outside that may be reached, by path
   bool scope_sockets = false;        // where the kernel can, no other one (Landlock, Linux 7.1)
+  bool no_socket_names = false;      // make, link or rename no socket's file (Landlock, Linux 5.19)
   std::vector<sock_filter> seccomp;
   bool seccomp_listener = false;  // the filter hands calls over: take_listener()
   bool new_session = false;       // no controlling terminal: setsid(2)

@@ -39,6 +39,15 @@ struct HostUplink {
   int accept_ra = 0;        // IPv6: the host takes router advertisements on it
   bool operator==(const HostUplink&) const = default;
 };
+// A file at a path at which the jail would find it, as it was when netjail looked.
+struct HostFile {
+  std::string path;
+  std::uint64_t device = 0;  // of stat(2)
+  std::uint64_t inode = 0;
+  std::string mount;        // the device as mountinfo writes it
+  std::uint64_t links = 0;  // names; 0: it does not matter
+  auto operator<=>(const HostFile&) const = default;
+};
 // A file system of the kernel's (proc, sysfs, cgroup, devtmpfs, ...) mounted somewhere else than at /proc,
 // /sys and /dev.
 struct KernelMount {
@@ -46,6 +55,7 @@ struct KernelMount {
   enum class Kind : std::uint8_t { other, devices, processes };
   std::string target;
   Kind kind = Kind::other;
+  std::optional<HostFile> over;  // its root
   bool operator==(const KernelMount&) const = default;
 };
 // What a path of HostQuestions::paths leads to, looked at with the rights of the user inside. `target` is
@@ -55,15 +65,9 @@ struct HostPath {
   enum class Kind : std::uint8_t { folder, socket, file, other, link };
   Kind kind = Kind::other;
   std::string target;
-  bool operator==(const HostPath&) const = default;
-};
-// A file at a path at which the jail would find it, as it was when netjail looked.
-struct HostFile {
-  std::string path;
   std::uint64_t device = 0;  // of stat(2)
   std::uint64_t inode = 0;
-  std::string mount;  // the device as mountinfo writes it
-  auto operator<=>(const HostFile&) const = default;
+  bool operator==(const HostPath&) const = default;
 };
 // A unix socket of the host's that a process has, and whose file has not been found.
 struct LostSocket {

@@ -141,6 +141,7 @@ struct MakeFile {
 };  // empty, to be mounted over
 struct MountShared {
   std::string target;
+  HostFile over;  // what it was; inode 0: whatever it is
   bool operator==(const MountShared&) const = default;
 };  // the host's own, taken before a tmpfs covered it
 using Mount = std::variant<MountProc, MountSysfs, MountDevices, MountFile, MountEmpty, MountReadOnly,
